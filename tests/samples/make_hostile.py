@@ -75,8 +75,7 @@ def good_chats() -> list[Any]:
             reasoning="\udc00",
         ),
         chat("good-surrogate-title", title=f"cut off {LONE_SURROGATE}"),
-        with_message("good-nulls", **nulls)
-        | {"totalCost": None, "totalTokens": None, "status": None},
+        with_message("good-nulls", **nulls) | {"totalCost": None, "totalTokens": None, "status": None},
         chat("good-bare", bare),
         chat("good-empty") | {"messages": []},
         with_message(
@@ -92,10 +91,7 @@ def good_chats() -> list[Any]:
         with_message("good-sql", content="'; DROP TABLE chats_message; -- \\ $$ \\x00"),
         chat(
             "good-roles",
-            *(
-                message(f"good-roles-{role}", role=role)
-                for role in ("system", "user", "assistant")
-            ),
+            *(message(f"good-roles-{role}", role=role) for role in ("system", "user", "assistant")),
         ),
         chat(
             "good-offset",
@@ -140,19 +136,13 @@ def bad_figures() -> list[Any]:
             tokens={"input": float("nan"), "reasoning": 0, "output": 1},
         ),
         with_message("bad-negative-cost", cost=-0.01),
-        with_message(
-            "bad-negative-tokens", tokens={"input": 10, "reasoning": -1, "output": 10}
-        ),
+        with_message("bad-negative-tokens", tokens={"input": 10, "reasoning": -1, "output": 10}),
         with_message("bad-negative-duration", duration=-5),
         with_message("bad-absurd-cost", cost=1e300),
-        with_message(
-            "bad-absurd-tokens", tokens={"input": 10**30, "reasoning": 0, "output": 1}
-        ),
+        with_message("bad-absurd-tokens", tokens={"input": 10**30, "reasoning": 0, "output": 1}),
         with_message("bad-absurd-duration", duration=1e18),
         with_message("bad-long-integer", duration=LONG_INTEGER),
-        with_message(
-            "bad-fractional-tokens", tokens={"input": 1.5, "reasoning": 0, "output": 1}
-        ),
+        with_message("bad-fractional-tokens", tokens={"input": 1.5, "reasoning": 0, "output": 1}),
     ]
 
 
@@ -161,9 +151,7 @@ def bad_words() -> list[Any]:
     return [
         with_message("bad-role", role="wizard"),
         with_message("bad-role-type", role=7),
-        chat(
-            "bad-duplicate-message", message("same"), message("same", content="Again.")
-        ),
+        chat("bad-duplicate-message", message("same"), message("same", content="Again.")),
         with_message("bad-message-id-empty", id=""),
         with_message("bad-message-id-missing", id=None),
         chat("bad-date-words", createdAt="the day before yesterday"),

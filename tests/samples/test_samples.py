@@ -15,19 +15,11 @@ def test_raw_samples_are_what_zustand_persists(tmp_path: Path) -> None:
         assert (tmp_path / f"{name}.json").read_bytes() == samples.raw(name)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("small", samples.SMALL), ("rich", samples.RICH)]
-)
-def test_raw_sample_holds_what_is_expected_of_it(
-    name: str, expected: samples.Expected
-) -> None:
+@pytest.mark.parametrize(("name", "expected"), [("small", samples.SMALL), ("rich", samples.RICH)])
+def test_raw_sample_holds_what_is_expected_of_it(name: str, expected: samples.Expected) -> None:
     payload = samples.payload(name)
 
-    assert (
-        len(payload["chats"])
-        == len({chat["id"] for chat in payload["chats"]})
-        == expected.chats
-    )
+    assert len(payload["chats"]) == len({chat["id"] for chat in payload["chats"]}) == expected.chats
     assert sum(len(chat["messages"]) for chat in payload["chats"]) == expected.messages
     secrets = {
         payload["config"]["apiKey"],
@@ -41,10 +33,7 @@ def test_hostile_sample_is_what_its_maker_writes() -> None:
 
 
 def test_hostile_sample_names_every_chat_once_good_or_bad() -> None:
-    ids = [
-        chat.get("id") if isinstance(chat, dict) else None
-        for chat in make_hostile.chats()
-    ]
+    ids = [chat.get("id") if isinstance(chat, dict) else None for chat in make_hostile.chats()]
     named = [id_ for id_ in ids if isinstance(id_, str) and id_]
 
     assert len(ids) - len(named) == samples.HOSTILE.nameless
