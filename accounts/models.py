@@ -1,0 +1,177 @@
+"""People, and what belongs to a person before they make anything."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+from wavelength.ids import uuid7
+from wavelength.tenancy.models import TenantModel
+
+
+class Tier(models.TextChoices):
+    FREE = "free", "Free"
+    PRO = "pro", "Pro"
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser):
+    """One person. Read before anyone is known, so it carries no policy and nothing secret.
+
+    ``tier`` decides the default quotas. An account is *deactivated* by its owner (``deactivated_at``,
+    undone through a link by mail) or switched off by an operator (``is_active`` alone).
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "email", "name", "tier", "created_at", "last_login", "is_active", "is_staff",
+        "deactivated_at",
+    )  # fmt: skip
+    operator_privileges: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("UPDATE", "name", "tier", "is_active", "is_staff"),
+    )
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(max_length=254)
+    name = models.CharField(max_length=150, blank=True)
+    tier = models.CharField(max_length=16, choices=Tier, default=Tier.FREE)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField("administrator", default=False)
+    deactivated_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_superuser(self) -> bool:
+        # Administrators may do what the admin offers; what that is, the database role decides.
+        return self.is_active and self.is_staff
+
+    def has_perm(self, perm: str, obj: object | None = None) -> bool:
+        return self.is_superuser
+
+    def has_perms(self, perm_list: list[str], obj: object | None = None) -> bool:
+        return self.is_superuser
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return self.is_superuser
+
+
+class Session(AbstractBaseSession):
+    """A signed-in (or not yet signed-in) browser; names its person so that one query finds both."""
+
+    operator_columns: ClassVar[tuple[str, ...]] = ()
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
+
+    objects: ClassVar[BaseSessionManager["Session"]] = BaseSessionManager()
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        from accounts.sessions import SessionStore  # noqa: PLC0415  (it imports this model)
+
+        return SessionStore
+
+
+class Theme(models.TextChoices):
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+    AUTO = "auto", "As the system"
+
+
+def _avatar_path(profile: "Profile", filename: str) -> str:
+    # A new name for each upload: caches never show the old picture, and the name tells nothing.
+    return f"avatars/{uuid7()}.webp"
+
+
+class Profile(TenantModel):
+    """What a person says of themself and how they want the product; one for each user."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    display_name = models.CharField(max_length=80, blank=True)
+    avatar = models.ImageField(upload_to=_avatar_path, blank=True)
+    bio = models.CharField(max_length=500, blank=True)
+    timezone = models.CharField(max_length=64, blank=True)
+    language = models.CharField(max_length=35, blank=True)
+    theme = models.CharField(max_length=8, choices=Theme, default=Theme.AUTO)
+    preferences = models.JSONField(default=dict, blank=True)
+    features = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user"], name="profile_user_unique")]
+
+
+class DataKey(TenantModel):
+    """The random key that seals one person's secrets, itself wrapped by a key of the ring."""
+
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "user_id", "ring_key_id", "created_at", "rewrapped_at",
+    )  # fmt: skip
+
+    wrapped = models.BinaryField()
+    ring_key_id = models.CharField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    rewrapped_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user"], name="datakey_user_unique")]
+
+
+class SystemKey(models.Model):
+    """A data key that belongs to no person: it seals TOTP secrets (allauth's hook names none)."""
+
+    operator_columns: ClassVar[tuple[str, ...]] = ("id", "purpose", "ring_key_id", "created_at")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    purpose = models.CharField(max_length=32, unique=True)
+    wrapped = models.BinaryField()
+    ring_key_id = models.CharField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    rewrapped_at = models.DateTimeField(null=True, editable=False)
+
+
+class AuditEvent(TenantModel):
+    """Something that happened to an account; only ever added to."""
+
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT")
+    operator_columns: ClassVar[tuple[str, ...]] = ("id", "user_id", "kind", "details", "at")
+
+    kind = models.CharField(max_length=64)
+    details = models.JSONField(default=dict)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "-at"], name="auditevent_user_at")]
+
+
+class AnonymousSession(models.Model):
+    """A browser's life before it had an account; claimed by at most one.
+
+    Read before anyone is known, so it carries no policy. Holds no content and no key.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "anonymous_id", "created_at", "claimed_by_id", "claimed_at",
+    )  # fmt: skip
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    anonymous_id = models.CharField(max_length=200, unique=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    claimed_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
+    claimed_at = models.DateTimeField(null=True)

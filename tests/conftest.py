@@ -1,0 +1,93 @@
+"""The suite's cast and its database.
+
+Alice owns things, Bob is somebody else, Charlie is an outsider. The suite connects as ``wl_app`` and
+``wl_operator``; only the schema's set-up and the flush of transactional tests use the owner.
+"""
+
+import os
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django import DjangoDbBlocker
+
+from accounts.models import User
+from accounts.people import create_person
+from tests.database import prepare_roles
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A database of the owner's own, migrated and granted; ``default`` and ``operator`` mirror its name."""
+    with django_db_blocker.unblock():
+        worker = getattr(request.config, "workerinput", {}).get("workerid", "")
+        if worker:
+            settings.DATABASES["owner"]["TEST"]["NAME"] = f"test_wavelength_{worker}"
+        call_command("setup_database", verbosity=0, stdout=StringIO())
+        prepare_roles(os.environ["DATABASE_OWNER_URL"])
+        old = setup_databases(verbosity=0, interactive=False, aliases=["owner", "default", "operator"])
+        call_command("setup_database", verbosity=0, stdout=StringIO())
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+        teardown_databases(old, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache() -> None:
+    cache.clear()
+
+
+def make_person(email: str, name: str) -> User:
+    """A person who signed up and confirmed their address."""
+    user = User(email=email, name=name)
+    user.set_password(PASSWORD)
+    create_person(user, way="signup")
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_person("alice@example.com", "Alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return make_person("bob@example.com", "Bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    return make_person("charlie@example.com", "Charlie")
+
+
+def signed_in(person: User) -> Client:
+    """A browser in which this person is signed in."""
+    client = Client()
+    client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return client
+
+
+@pytest.fixture
+def as_alice(alice: User) -> Client:
+    return signed_in(alice)
+
+
+@pytest.fixture
+def as_bob(bob: User) -> Client:
+    return signed_in(bob)
+
+
+@pytest.fixture
+def anonymous() -> Client:
+    return Client()

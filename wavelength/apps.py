@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class WavelengthConfig(AppConfig):
+    name = "wavelength"
+
+    def ready(self) -> None:
+        from wavelength import startup  # noqa: F401, PLC0415  (registers its checks)

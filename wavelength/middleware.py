@@ -1,0 +1,133 @@
+"""What stands around the JSON API, for requests that never reach an operation too."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from wavelength.contract import failure
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+MIB = 1024 * 1024
+# Bytes a body may have, where it is not DATA_UPLOAD_MAX_MEMORY_SIZE.
+BODY_LIMITS = {
+    "/api/migration": 100 * MIB,
+    "/api/migration/sync": 100 * MIB,
+    "/api/profile/avatar": 5 * MIB + 64 * 1024,  # the file and its multipart frame
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# What is said where Django or a middleware answered with a page of HTML.
+SENTENCES = {
+    400: ("bad_request", "The request could not be understood."),
+    403: ("forbidden", "You may not do this."),
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This address does not take that method."),
+    413: ("body_too_large", "The request is too large. Send less at once."),
+    415: ("unsupported_media_type", "Send the body as application/json."),
+    429: ("too_many_requests", "Too many requests. Please wait a moment."),
+    500: ("internal_error", "Something went wrong on our side. Please try again."),
+}
+
+
+def is_api(path: str) -> bool:
+    return path == "/api" or path.startswith("/api/")
+
+
+class ApiEnvelopeMiddleware:
+    """Every failure under ``/api`` leaves in the envelope; bodies too large or of another kind stop here.
+
+    Outermost, so that bad hosts, refused redirects and crashes pass through it as well.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_api(request.path):
+            return self.get_response(request)
+        return self._refusal(request) or self._enveloped(self.get_response(request))
+
+    def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
+        length = _content_length(request)
+        if length is None:
+            return failure(400, "bad_request", "Content-Length must be a number.")
+        limit = BODY_LIMITS.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if length > limit:
+            return failure(413, *SENTENCES[413])
+        if length and request.content_type != _expected_type(request):
+            return failure(415, *SENTENCES[415])
+        return None
+
+    def _enveloped(self, response: HttpResponseBase) -> HttpResponseBase:
+        status = response.status_code
+        if status == HTTPStatus.MOVED_PERMANENTLY:
+            return failure(403, "https_required", "Call this address with https.")
+        if status < 400 or response.get("Content-Type", "").startswith("application/json"):
+            return response
+        code, sentence = SENTENCES.get(status, (f"http_{status}", "The request could not be served."))
+        answer = failure(status, code, sentence)
+        for header in ("Allow", "Retry-After"):
+            if header in response:
+                answer[header] = response[header]
+        return answer
+
+
+class CrossOriginMiddleware:
+    """Refuse what another site makes a browser send, by Fetch Metadata (DESIGN.md §9).
+
+    The web client has no CSRF token; ``/api/auth/`` has NextAuth's own, and a Bearer token is sent
+    by no browser on its own.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if (
+            request.method not in SAFE_METHODS
+            and is_api(request.path)
+            and not request.path.startswith("/api/auth/")
+            and not request.headers.get("Authorization", "").startswith("Bearer ")
+            and not _same_site(request)
+        ):
+            return failure(
+                403, "cross_origin", "This request came from another site and was refused."
+            )
+        return self.get_response(request)
+
+
+def _same_site(request: HttpRequest) -> bool:
+    origin = request.headers.get("Origin")
+    if origin is not None and (origin in settings.TRUSTED_ORIGINS or origin == _own_origin(request)):
+        return True
+    fetch_site = request.headers.get("Sec-Fetch-Site")
+    if fetch_site is None:
+        return origin is None
+    return fetch_site in ("same-origin", "none")
+
+
+def _own_origin(request: HttpRequest) -> str:
+    site = urlsplit(settings.SITE_URL)
+    if site.netloc == request.get_host():
+        return f"{site.scheme}://{site.netloc}"
+    return f"{request.scheme}://{request.get_host()}"
+
+
+def _content_length(request: HttpRequest) -> int | None:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return None
+
+
+def _expected_type(request: HttpRequest) -> str | None:
+    if request.path == "/api/profile/avatar":
+        return "multipart/form-data"
+    if request.path.startswith("/api/auth/"):
+        return request.content_type
+    return "application/json"

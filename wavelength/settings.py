@@ -1,0 +1,315 @@
+"""Every setting, in one file: the environment is read at the top, with safe defaults.
+
+With DEBUG off, anything unsafe stops the start with a sentence (here for what the environment says,
+in wavelength/startup.py for what the database says). `.env.example` documents every name read here.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from wavelength import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# ── The environment ──────────────────────────────────────────────────────────────────────────
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or env.str("NEXTAUTH_SECRET", default="")
+SITE_URL = (
+    env.str("SITE_URL", default="")
+    or env.str("NEXTAUTH_URL", default="")
+    or (f"http://localhost:{env.int('PORT', default=8000)}" if DEBUG else "")
+).rstrip("/")
+TRUSTED_ORIGINS = [origin.rstrip("/") for origin in env.list("TRUSTED_ORIGINS", default=[])]
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
+    host for host in {urlsplit(SITE_URL).hostname, *(["localhost", "127.0.0.1"] if DEBUG else [])} if host
+]
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+
+API_KEY_ENCRYPTION_KEY = env.str("API_KEY_ENCRYPTION_KEY", default="")
+API_KEY_ENCRYPTION_OLD_KEYS = env.list("API_KEY_ENCRYPTION_OLD_KEYS", default=[])
+
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", default="")
+GITHUB_CLIENT_ID = env.str("GITHUB_CLIENT_ID", default="")
+GITHUB_CLIENT_SECRET = env.str("GITHUB_CLIENT_SECRET", default="")
+
+EMAIL_URL = env.str("EMAIL_URL", default="")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Wavelength <no-reply@localhost>")
+REDIS_URL = env.str("REDIS_URL", default="")
+S3_BUCKET = env.str("S3_BUCKET", default="")
+S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
+DATA_DIR = embedded.data_directory(BASE_DIR, env.ENVIRON)
+
+if not DEBUG:
+    if len(SECRET_KEY) < 32:
+        raise ImproperlyConfigured(
+            "SECRET_KEY (or NEXTAUTH_SECRET) must be set to at least 32 random characters."
+        )
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured(
+            "Set SITE_URL to the public address, such as https://account.example.com"
+            " (or ALLOWED_HOSTS to the host names served; never *)."
+        )
+    if len(API_KEY_ENCRYPTION_KEY) != 64:
+        raise ImproperlyConfigured(
+            "API_KEY_ENCRYPTION_KEY must be 64 hex characters:"
+            " `python manage.py generate_encryption_key` makes one."
+        )
+
+# ── The database: one, under three roles ─────────────────────────────────────────────────────
+
+_embedded = {} if env.str("DATABASE_URL", default="") else embedded.urls(DATA_DIR) or {}
+# Whether the PostgreSQL that `make run` starts is the one in use.
+EMBEDDED = not env.str("DATABASE_URL", default="")
+
+
+def _database(url: str, engine: str, **options: Any) -> dict[str, Any]:
+    config: dict[str, Any] = env.db_url_config(url, engine=engine)
+    config.setdefault("OPTIONS", {}).update(options)
+    return {**config, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+
+
+# Prepared statements on the server: worth 35–85 % (DESIGN.md §1). Off only behind a pooler that
+# cannot carry them (PgBouncer before 1.21 in transaction mode).
+_bound: dict[str, Any] = (
+    {"server_side_binding": True, "prepare_threshold": 0}
+    if env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
+    else {"server_side_binding": True}
+)
+_urls = {
+    "default": env.str("DATABASE_URL", default="") or _embedded.get("DATABASE_URL", ""),
+    "operator": env.str("DATABASE_OPERATOR_URL", default="")
+    or _embedded.get("DATABASE_OPERATOR_URL", ""),
+    "owner": env.str("DATABASE_OWNER_URL", default="") or _embedded.get("DATABASE_OWNER_URL", ""),
+    "backup": env.str("DATABASE_BACKUP_URL", default="")
+    or _embedded.get("DATABASE_BACKUP_URL", ""),
+}
+DATABASES: dict[str, dict[str, Any]] = {
+    # The web, the API and the worker, as wl_app.
+    "default": _database(_urls["default"], "wavelength.tenancy", **_bound)
+    | {"ATOMIC_REQUESTS": True, "TEST": {"MIRROR": "owner"}},
+}
+if _urls["operator"]:
+    # The admin and operator commands, as wl_operator.
+    DATABASES["operator"] = _database(_urls["operator"], "wavelength.tenancy", **_bound) | {
+        "TEST": {"MIRROR": "owner"}
+    }
+if _urls["owner"]:
+    # Schema migrations. Neither server-side binding nor prepared statements: migrations send
+    # several statements at once.
+    DATABASES["owner"] = _database(
+        _urls["owner"], "django.db.backends.postgresql", assume_role="wl_owner"
+    ) | {"TEST": {"DEPENDENCIES": []}}
+BACKUP_DATABASE: dict[str, Any] | None = (
+    env.db_url_config(_urls["backup"]) if _urls["backup"] else None
+)
+DATABASE_ROUTERS = ["wavelength.tenancy.routing.RoleRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ── Applications and middleware ──────────────────────────────────────────────────────────────
+
+INSTALLED_APPS = [
+    "wavelength",
+    "accounts",
+    "usage",
+    "apikeys",
+    "chats",
+    "wavelength.admin.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "corsheaders",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "procrastinate.contrib.django",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "wavelength.middleware.ApiEnvelopeMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "wavelength.middleware.CrossOriginMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "accounts.middleware.PersonMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "wavelength.urls"
+WSGI_APPLICATION = "wavelength.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+
+# ── People ───────────────────────────────────────────────────────────────────────────────────
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+# The address is unique without regard to case, by a constraint on lower(email) that the check cannot see.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme or "https"
+SOCIALACCOUNT_ADAPTER = "accounts.social.SocialAccountAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_AUTO_SIGNUP = True
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+
+SESSION_ENGINE = "accounts.sessions"
+SESSION_COOKIE_AGE = 30 * 24 * 60 * 60  # seconds
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# ── The web ──────────────────────────────────────────────────────────────────────────────────
+
+_https = SITE_URL.startswith("https://")
+SESSION_COOKIE_NAME = "__Host-wl-session" if _https else "wl-session"
+CSRF_COOKIE_NAME = "__Host-wl-csrf" if _https else "wl-csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = TRUSTED_ORIGINS
+SECURE_SSL_REDIRECT = _https and not DEBUG
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if _https and not DEBUG else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        # Signing in with a provider posts here and is redirected there.
+        "form-action": [SELF, "https://accounts.google.com", "https://github.com"],
+    }
+}
+CORS_ALLOWED_ORIGINS = TRUSTED_ORIGINS
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-anonymous-id",
+    "x-auth-return-redirect",
+    "x-csrf-token",
+]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; the hand-over streams its own body
+NINJA_PAGINATION_PER_PAGE = 100
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# After `manage.py collectstatic`, files are served compressed, under names that may be cached for ever.
+_collected = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_URL = "/media/"
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES: dict[str, Any] = {
+    "default": {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": S3_BUCKET, "endpoint_url": S3_ENDPOINT_URL or None},
+    }
+    if S3_BUCKET
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if _collected
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not _collected
+WHITENOISE_AUTOREFRESH = DEBUG
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+TIME_ZONE = "UTC"
+USE_I18N = USE_TZ = True
+
+# ── Mail, cache, jobs, logs ──────────────────────────────────────────────────────────────────
+
+# Without EMAIL_URL mails are printed where the server runs: enough to click a link, loses nothing.
+vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+CACHES = {
+    "default": env.cache_url_config(REDIS_URL)
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+PROCRASTINATE_DATABASE_ALIAS = "default"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "procrastinate": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+    },
+}

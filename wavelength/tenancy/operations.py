@@ -1,0 +1,198 @@
+"""Migration operations that carry row-level security, each with its reverse."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django.db.models import Model
+
+TENANT_POLICY = "tenant"
+OPERATOR_POLICY = "operator"
+OWNER_POLICY = "owner"
+# In this bare form: a cast of the column or a sub-select around the setting costs the index
+# or the planner's estimate (DESIGN.md §5).
+IS_TENANT = "user_id = nullif(current_setting('app.user_id', true), '')::uuid"
+
+
+class IsolateTenant(Operation):
+    """Keep a table's rows apart by ``user_id``: policies, and keys that cannot cross people.
+
+    ``parents`` maps a foreign key's field name to the model it points to in the same app, or to
+    ``"app.Model"``; each becomes ``(user_id, field_id) → parent (user_id, id)``, NOT DEFERRABLE, so
+    that a row cannot hang on another person's parent and a violation shows at its statement.
+    ``operator`` says whether the admin's role reads the table (its columns are granted apart).
+    """
+
+    reversible = True
+    reduces_to_sql = True
+
+    def __init__(
+        self, model: str, *, parents: Mapping[str, str] | None = None, operator: bool = False
+    ) -> None:
+        self.model = model
+        self.parents = dict(parents or {})
+        self.operator = operator
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        options: dict[str, Any] = {}
+        if self.parents:
+            options["parents"] = self.parents
+        if self.operator:
+            options["operator"] = True
+        return type(self).__name__, [self.model], options
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        pass
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model)
+        table = schema_editor.quote_name(model._meta.db_table)
+        # One ALTER TABLE or policy a statement; FORCE binds the owner too.
+        schema_editor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        schema_editor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        schema_editor.execute(
+            f"CREATE POLICY {TENANT_POLICY} ON {table} TO wl_app"
+            f" USING ({IS_TENANT}) WITH CHECK ({IS_TENANT})"
+        )
+        schema_editor.execute(_owner_policy(table), params=None)
+        if self.operator:
+            schema_editor.execute(
+                f"CREATE POLICY {OPERATOR_POLICY} ON {table} TO wl_operator USING (true)"
+            )
+        users = to_state.apps.get_model("accounts", "User")._meta.db_table
+        schema_editor.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT {self._key(model, 'user')}"
+            f" FOREIGN KEY (user_id) REFERENCES {schema_editor.quote_name(users)} (id)"
+            " ON DELETE CASCADE NOT DEFERRABLE"
+        )
+        for field_name, target in self.parents.items():
+            parent = to_state.apps.get_model(
+                *(target.split(".") if "." in target else (app_label, target))
+            )
+            column = schema_editor.quote_name(model._meta.get_field(field_name).column)
+            schema_editor.execute(
+                f"ALTER TABLE {table} ADD CONSTRAINT {self._key(model, field_name)}"
+                f" FOREIGN KEY (user_id, {column})"
+                f" REFERENCES {schema_editor.quote_name(parent._meta.db_table)} (user_id, id)"
+                " ON DELETE CASCADE NOT DEFERRABLE"
+            )
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        model = from_state.apps.get_model(app_label, self.model)
+        table = schema_editor.quote_name(model._meta.db_table)
+        for name in reversed(["user", *self.parents]):
+            schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {self._key(model, name)}")
+        for policy in (OPERATOR_POLICY, OWNER_POLICY, TENANT_POLICY):
+            schema_editor.execute(f"DROP POLICY IF EXISTS {policy} ON {table}")
+        schema_editor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+        schema_editor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+
+    def describe(self) -> str:
+        return f"Keep the rows of {self.model} apart by person"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return f"isolate_{self.model.lower()}"
+
+    def _key(self, model: type[Model], field_name: str) -> str:
+        return f"{model._meta.db_table}_{field_name}_tenant_fk"
+
+
+class DefinerFunction(Operation):
+    """A SECURITY DEFINER function: the few, narrow doors through the policies.
+
+    ``signature`` is ``name(argument type, …)``; ``body`` is everything from RETURNS on, without
+    the security clause. Runs as the owner with a fixed search path; only ``roles`` may call it.
+    The catalog lint knows every such function by name (wavelength.tenancy.lint).
+    """
+
+    reversible = True
+    reduces_to_sql = True
+
+    def __init__(
+        self, signature: str, body: str, *, roles: tuple[str, ...] = ("wl_app",), before: str = ""
+    ) -> None:
+        self.signature = signature
+        self.body = body
+        self.roles = roles
+        self.before = before
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        options: dict[str, Any] = {"roles": self.roles}
+        if self.before:
+            options["before"] = self.before
+        return type(self).__name__, [self.signature, self.body], options
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        pass
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._create(schema_editor, self.body)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        # ``before`` is the body an earlier migration gave the same function.
+        if self.before:
+            self._create(schema_editor, self.before)
+        else:
+            schema_editor.execute(f"DROP FUNCTION {self.signature}")
+
+    def describe(self) -> str:
+        return f"Create the definer function {self.signature}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return self.signature.split("(", maxsplit=1)[0]
+
+    def _create(self, schema_editor: BaseDatabaseSchemaEditor, body: str) -> None:
+        schema_editor.execute(
+            f"CREATE OR REPLACE FUNCTION {self.signature} {body}"
+            " SECURITY DEFINER SET search_path = public, pg_temp",
+            params=None,
+        )
+        schema_editor.execute(f"REVOKE ALL ON FUNCTION {self._called()} FROM PUBLIC")
+        for role in self.roles:
+            schema_editor.execute(f"GRANT EXECUTE ON FUNCTION {self._called()} TO {role}")
+
+    def _called(self) -> str:
+        return self.signature
+
+
+def _owner_policy(table: str) -> str:
+    """A policy for an owner that could not be given BYPASSRLS; none where it could.
+
+    PostgreSQL 15 lets only a superuser grant BYPASSRLS. Without it, and without this policy, the
+    forced policies would hide every row from data migrations and definer functions alike.
+    """
+    return f"""
+        DO $$ BEGIN
+            IF NOT (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+                EXECUTE format('CREATE POLICY {OWNER_POLICY} ON {table} TO %I USING (true)', current_user);
+            END IF;
+        END $$
+    """

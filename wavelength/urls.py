@@ -1,0 +1,34 @@
+"""Every address, in one place; each app's pages stand in its own ``urls.py``."""
+
+from django.contrib import admin
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, include, path, re_path
+
+from wavelength.api import api
+from wavelength.contract import failure
+from wavelength.health import healthz
+
+
+@non_atomic_requests
+def no_such_api(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Unknown addresses under /api, so that none is redirected to one with a slash."""
+    return failure(404, "not_found", "There is nothing here.")
+
+
+def _outside_transactions() -> tuple[list[URLPattern], str, str]:
+    # ninja turns exceptions into responses inside the view, so ATOMIC_REQUESTS would commit what
+    # came before a 400: under /api each domain function owns its transaction.
+    patterns, app_name, namespace = api.urls
+    for pattern in patterns:
+        pattern.callback = non_atomic_requests(pattern.callback)
+    return patterns, app_name, namespace
+
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("api/", _outside_transactions()),
+    re_path(r"^api(?:/(?P<rest>.*))?$", no_such_api),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+]
