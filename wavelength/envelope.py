@@ -77,6 +77,8 @@ class Secret:
             return NotImplemented
         return hmac.compare_digest(self._text.encode(), other._text.encode())
 
+    __hash__ = None  # type: ignore[assignment]  # a secret is no key of a set or a cache
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("A secret is neither pickled nor copied.")
 
@@ -125,9 +127,7 @@ class DataKey:
 
     def seal(self, secret: Secret, binding: Binding) -> bytes:
         """Encrypt a secret so that it opens only with this key and this binding."""
-        return self._seal(
-            secret, binding, secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
-        )
+        return self._seal(secret, binding, secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES))
 
     def open(self, envelope: bytes, binding: Binding) -> Secret:
         """Decrypt an envelope.
@@ -152,6 +152,10 @@ class DataKey:
         """Answer 32 bytes that are equal for equal secrets of one person, and link nobody else's."""
         key = _hkdf(self._key, _NO_SALT, b"wavelength fingerprint 1", KEY_BYTES)
         return hmac.digest(key, secret.reveal().encode(), hashlib.sha256)
+
+    def encrypted(self, cipher: AESGCM, nonce: bytes, associated_data: bytes) -> bytes:
+        """Answer the key itself under another key's cipher, for a KeyWrapper."""
+        return cipher.encrypt(nonce, self._key, associated_data)
 
     def _seal(self, secret: Secret, binding: Binding, salt: bytes, nonce: bytes) -> bytes:
         header = self._header()
@@ -243,8 +247,7 @@ class KeyRing:
         key = self._keys.get(stored.ring_key_id)
         if key is None:
             raise MissingRingKeyError(
-                f"The ring key {stored.ring_key_id} is not configured. "
-                "Add it to API_KEY_ENCRYPTION_OLD_KEYS."
+                f"The ring key {stored.ring_key_id} is not configured. Add it to API_KEY_ENCRYPTION_OLD_KEYS."
             )
         return key.unwrap(stored)
 
@@ -269,7 +272,7 @@ class _RingKey:
     def wrap(self, data_key: DataKey, owner: UUID | None) -> WrappedKey:
         nonce = secrets.token_bytes(NONCE_BYTES)
         associated_data = self._associated_data(data_key.id, owner)
-        ciphertext = self._cipher.encrypt(nonce, data_key._key, associated_data)
+        ciphertext = data_key.encrypted(self._cipher, nonce, associated_data)
         return WrappedKey(data_key.id, owner, self.id, bytes((VERSION,)) + nonce + ciphertext)
 
     def unwrap(self, stored: WrappedKey) -> DataKey:
@@ -285,9 +288,7 @@ class _RingKey:
             raise EnvelopeError("The wrapped data key does not open.") from None
 
     def _associated_data(self, key_id: UUID, owner: UUID | None) -> bytes:
-        return _length_prefixed(
-            b"wavelength data key", bytes((VERSION,)), _uuid_bytes(owner), key_id.bytes
-        )
+        return _length_prefixed(b"wavelength data key", bytes((VERSION,)), _uuid_bytes(owner), key_id.bytes)
 
 
 def data_key_id(envelope: bytes) -> UUID:

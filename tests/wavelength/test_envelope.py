@@ -100,9 +100,7 @@ def test_an_envelope_opens_for_no_other_binding(other: Binding) -> None:
 
 
 @given(st.uuids(), st.text(max_size=20), st.uuids(), st.text(max_size=10), st.text(max_size=30))
-def test_bindings_authenticate_different_bytes(
-    owner: UUID, column: str, row: UUID, provider: str, origin: str
-) -> None:
+def test_bindings_authenticate_different_bytes(owner: UUID, column: str, row: UUID, provider: str, origin: str) -> None:
     parts = (owner, column, row, provider, origin)
     try:
         authenticated = Binding(*parts).associated_data(b"header")

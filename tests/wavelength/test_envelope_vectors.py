@@ -66,9 +66,7 @@ def test_an_old_envelope_still_opens() -> None:
     ring = KeyRing.from_hex(kept["ring_key"])
     wrapped = bytes.fromhex(kept["wrapped_data_key"])
     stored = WrappedKey(UUID(kept["data_key_id"]), owner, kept["ring_key_id"], wrapped)
-    binding = Binding(
-        owner, kept["column"], UUID(kept["row"]), kept["provider"], envelope.origin_of(kept["url"])
-    )
+    binding = Binding(owner, kept["column"], UUID(kept["row"]), kept["provider"], envelope.origin_of(kept["url"]))
 
     data_key = ring.unwrap(stored)
 

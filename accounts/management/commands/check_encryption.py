@@ -17,6 +17,5 @@ class Command(BaseCommand):
             self.stdout.write(f"{kind}: {tally.opened} open{closed}")
         if any(tally.closed for tally in tallies.values()):
             raise CommandError(
-                "Something does not open. When a ring key is missing, "
-                "put it into API_KEY_ENCRYPTION_OLD_KEYS."
+                "Something does not open. When a ring key is missing, put it into API_KEY_ENCRYPTION_OLD_KEYS."
             )

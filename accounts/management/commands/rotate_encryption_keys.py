@@ -25,6 +25,4 @@ class Command(BaseCommand):
             self.stdout.write(f"Left: {held} data keys under the old ring key {key}.")
         if left:
             raise CommandError("Keep the old keys in API_KEY_ENCRYPTION_OLD_KEYS, and run again.")
-        self.stdout.write(
-            f"Every data key is under the ring key {primary}: API_KEY_ENCRYPTION_OLD_KEYS may go."
-        )
+        self.stdout.write(f"Every data key is under the ring key {primary}: API_KEY_ENCRYPTION_OLD_KEYS may go.")

@@ -1,0 +1,60 @@
+"""Two-factor secrets at rest: allauth's hook, through the envelope. DESIGN.md §6.
+
+The hook names neither person nor row, so these secrets hang from the system's data key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+
+from accounts.datakeys import system_data_key
+from wavelength.envelope import Binding, DataKey, EnvelopeError, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BINDING: Final = Binding(owner=None, column="mfa_authenticator.data")
+# Where allauth keeps what it gave to `encrypt()`: accounts and recovery codes.
+SEALED_FIELDS: Final = ("secret", "seed")
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+    """Seals TOTP secrets and the seeds of recovery codes."""
+
+    def encrypt(self, text: str) -> str:
+        """Answer the envelope of a secret, in base64."""
+        return base64.b64encode(system_data_key().seal(Secret(text), BINDING)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Answer the secret of an envelope. Raises EnvelopeError when it does not open."""
+        return _open(system_data_key(), encrypted_text).reveal()
+
+
+def open_all(data_key: DataKey, _: UUID | None) -> Iterator[bool]:
+    """Open every sealed field of every authenticator, for `check_encryption`."""
+    for data in Authenticator.objects.order_by("pk").values_list("data", flat=True):
+        for sealed in _sealed_texts(data):
+            try:
+                _open(data_key, sealed)
+            except EnvelopeError:
+                yield False
+            else:
+                yield True
+
+
+def _sealed_texts(data: dict[str, Any]) -> list[str]:
+    return [data[field] for field in SEALED_FIELDS if field in data] + [*data.get("migrated_codes", ())]
+
+
+def _open(data_key: DataKey, sealed: str) -> Secret:
+    try:
+        envelope = base64.b64decode(sealed, validate=True)
+    except (ValueError, binascii.Error):
+        raise EnvelopeError("The two-factor secret is not an envelope.") from None
+    return data_key.open(envelope, BINDING)

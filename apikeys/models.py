@@ -1,0 +1,86 @@
+"""A provider key as it is stored: sealed, with what a person needs to know it by."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apikeys.providers import Provider, provider_named
+from wavelength.envelope import Binding, origin_of
+from wavelength.tenancy.models import TenantModel
+
+DEFAULT_NAME = "Default"
+NAME_LENGTH = 100
+URL_LENGTH = 500
+LIMIT_MAX = 2**31 - 1
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def newest_first(self) -> "ApiKeyQuerySet":
+        return self.order_by("-created_at", "-id")
+
+
+class ApiKey(TenantModel):
+    """One secret of one person at one provider.
+
+    `is_valid` is what the provider last said, None until it was asked. `base_url` is empty for the
+    provider's own address. Limits are requests a day and a month in the owner's time zone.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "user_id", "provider", "is_active", "last_used", "last_validated", "is_valid", "created_at", "updated_at",
+    )  # fmt: skip
+
+    provider = models.CharField(max_length=16)
+    key_name = models.CharField(max_length=NAME_LENGTH)
+    envelope = models.BinaryField()
+    fingerprint = models.BinaryField()
+    hint = models.CharField(max_length=4, null=True)
+    base_url = models.CharField(max_length=URL_LENGTH, blank=True)
+    is_active = models.BooleanField(default=True)
+    daily_limit = models.IntegerField(null=True)
+    monthly_limit = models.IntegerField(null=True)
+    last_used = models.DateTimeField(null=True)
+    last_validated = models.DateTimeField(null=True)
+    is_valid = models.BooleanField(null=True)
+    validation_error = models.CharField(max_length=300, null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "provider key"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "id"], name="apikey_user_id"),
+            models.UniqueConstraint(fields=["user", "provider", "key_name"], name="apikey_name_unique"),
+            models.UniqueConstraint(fields=["user", "fingerprint"], name="apikey_secret_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider_info.label} ({self.pk})"
+
+    @property
+    def provider_info(self) -> Provider:
+        """What is known of the provider: its label, where its keys are made."""
+        return provider_named(self.provider)
+
+    @property
+    def used_today(self) -> int:
+        """Requests of the owner's day so far; counting comes with metering."""
+        return 0
+
+    @property
+    def used_this_month(self) -> int:
+        """Requests of the owner's month so far; counting comes with metering."""
+        return 0
+
+    def binding(self) -> Binding:
+        """What this key's envelope is bound to; another row, person, provider or address opens nothing."""
+        return Binding(
+            owner=self.user_id,
+            column="apikeys_apikey.envelope",
+            row=self.pk,
+            provider=self.provider,
+            origin=origin_of(self.base_url),
+        )

@@ -1,0 +1,22 @@
+"""Work on keys that waits for nobody."""
+
+from uuid import UUID
+
+from procrastinate.contrib.django import app
+
+from accounts.due import people_due
+from apikeys import validation
+
+
+@app.periodic(cron="17 4 * * *")
+@app.task(queueing_lock="validate-keys")
+def validate_due_keys(timestamp: int) -> None:
+    """Each day, have every active key asked about that was not for most of a day; a job a person."""
+    for user_id in people_due("validation"):
+        validate_keys_of.defer(user_id=str(user_id))
+
+
+@app.task
+def validate_keys_of(user_id: str) -> None:
+    """Ask about one person's active keys."""
+    validation.validate_all(user_id=UUID(user_id))

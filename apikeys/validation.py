@@ -1,0 +1,191 @@
+"""Asking a provider whether a key works, and keeping what it said."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import httpx
+import orjson
+from django.conf import settings
+from django.db.models.functions import Now
+
+from apikeys import vault
+from apikeys.addresses import Destination, UnreachableError, resolve
+from apikeys.models import ApiKey
+from apikeys.providers import Provider, provider_named
+from apikeys.vault import OpenKey
+from wavelength.envelope import EnvelopeError
+from wavelength.tenancy import tenant
+
+MAX_BODY: Final = 8 * 1024 * 1024  # bytes; OpenRouter's list is the longest, about 1 MiB
+USER_AGENT: Final = "Wavelength"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a provider said of a key: `works` is None when it could not be told. `sentence` says why not."""
+
+    works: bool | None
+    sentence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    provider: Provider
+    key: OpenKey
+    destination: Destination
+    deadline: float
+    """On the monotonic clock, for all attempts together."""
+
+
+# What a status says of a key, after the provider's name.
+_SAYINGS: Final = {
+    200: (None, "answered with something that is no list of models. Check the base URL."),
+    401: (False, "does not know this key. Check that it was copied whole and not revoked."),
+    403: (False, "refuses this key: it may not list models. Check its permissions."),
+    429: (None, "is limiting requests, so the key could not be checked. Try again later."),
+}
+_FAULT: Final = (None, "has a fault ({status}), so the key could not be checked. Try again later.")
+_ODD: Final = (None, "answered unexpectedly ({status}), so the key could not be checked.")
+
+
+class _NoAnswerError(Exception):
+    """The provider's answer could not be had; the text is a sentence."""
+
+
+def validate_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
+    """Ask the key's provider and store the outcome.
+
+    Takes as long as the provider does, at most about PROVIDER_TIMEOUT seconds, and holds no
+    transaction meanwhile. When it cannot be told, `is_valid` stays as it was. Raises
+    ApiKey.DoesNotExist.
+    """
+    with tenant(user_id):
+        key = ApiKey.objects.get(pk=key_id)
+        try:
+            opened: OpenKey | None = vault.open_key(key)
+        except EnvelopeError:
+            opened = None
+    verdict = ask(opened) if opened else Verdict(None, "This key cannot be opened. Enter it again.")
+    with tenant(user_id):
+        # Only of the secret that was asked about: it may have been replaced meanwhile.
+        asked = ApiKey.objects.filter(pk=key_id, fingerprint=bytes(key.fingerprint))
+        if verdict.works is None:
+            asked.update(validation_error=verdict.sentence)
+        else:
+            asked.update(is_valid=verdict.works, validation_error=verdict.sentence, last_validated=Now())
+        return ApiKey.objects.get(pk=key_id)
+
+
+def validate_all(*, user_id: UUID) -> list[ApiKey]:
+    """Ask about every active key of a person, one after the other, and answer them as they now are."""
+    with tenant(user_id):
+        ids = list(ApiKey.objects.filter(is_active=True).order_by("pk").values_list("pk", flat=True))
+    validated = []
+    for key_id in ids:
+        try:
+            validated.append(validate_key(user_id=user_id, key_id=key_id))
+        except ApiKey.DoesNotExist:
+            # Its owner has deleted it meanwhile.
+            continue
+    return validated
+
+
+def ask(key: OpenKey) -> Verdict:
+    """Ask the provider for its models with this key. Call it outside any transaction.
+
+    Nothing of the answer's text, and nothing of the key, comes back in the verdict.
+    """
+    provider = provider_named(key.provider)
+    base_url = key.base_url or provider.default_base_url
+    try:
+        destination = resolve(base_url, trusted=not key.base_url)
+        deadline = time.monotonic() + settings.PROVIDER_TIMEOUT
+        answer = _first_answer(_Question(provider, key, destination, deadline))
+    except (UnreachableError, _NoAnswerError) as error:
+        return Verdict(None, f"{provider.label} could not be asked. {error}")
+    return _judge(provider, answer)
+
+
+def _judge(provider: Provider, answer: _Answer) -> Verdict:
+    status = answer.status
+    if status == 200 and _is_models_list(provider, answer.body):
+        return Verdict(True)
+    if status == 400 and provider.refusal and provider.refusal.encode() in answer.body:
+        status = 401
+    works, sentence = _SAYINGS.get(status, _FAULT if status >= 500 else _ODD)
+    return Verdict(works, f"{provider.label} {sentence.format(status=status)}")
+
+
+def _is_models_list(provider: Provider, body: bytes) -> bool:
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(data, dict) and isinstance(data.get(provider.models_field), list)
+
+
+def _first_answer(question: _Question) -> _Answer:
+    answer = _Answer(404, b"")
+    for path in question.provider.models_paths:
+        answer = _get(question, path)
+        if answer.status != 404:
+            break
+    return answer
+
+
+def _get(question: _Question, path: str) -> _Answer:
+    for address in question.destination.addresses:
+        try:
+            return _get_from(address, question, path)
+        except httpx.ConnectError:
+            # A host often has several addresses, of which not all can be reached from here.
+            continue
+        except httpx.TimeoutException:
+            raise _NoAnswerError("It did not answer in time. Try again later.") from None
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise _NoAnswerError("The connection broke off. Try again later.") from None
+    raise _NoAnswerError("No connection could be made. Check the base URL, or try again later.")
+
+
+def _get_from(address: str, question: _Question, path: str) -> _Answer:
+    url = httpx.URL(question.destination.url + path)
+    # No compression: what is counted is what is read. No environment: no proxy, no .netrc.
+    headers = {
+        "Host": url.netloc.decode(),
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    }
+    timeout = httpx.Timeout(max(question.deadline - time.monotonic(), 0.001))
+    with (
+        httpx.Client(follow_redirects=False, trust_env=False, timeout=timeout) as client,
+        client.stream(
+            "GET",
+            # By the address that was checked; the certificate still has to be the host's.
+            url.copy_with(host=address, port=question.destination.port),
+            headers=headers | question.provider.authenticate(question.key.secret),
+            extensions={"sni_hostname": question.destination.host},
+        ) as response,
+    ):
+        return _Answer(response.status_code, _read(response, question.deadline))
+
+
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise _NoAnswerError("Its answer was too long. Check the base URL.")
+        if time.monotonic() > deadline:
+            raise _NoAnswerError("It did not answer in time. Try again later.")
+    return bytes(body)

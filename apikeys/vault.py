@@ -1,0 +1,247 @@
+"""Putting provider keys away and taking them out: one function for each thing done to a key.
+
+Every function owns its transaction, except `store_migrated_key`, which joins the hand-over's. Plain
+text exists only as a `Secret`, inside the call that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, TypedDict, Unpack
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from accounts import audit
+from accounts.datakeys import data_key_for
+from apikeys.addresses import clean_base_url
+from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey
+from apikeys.providers import KeyRefusedError, check_format, provider_named
+from wavelength.envelope import DataKey, EnvelopeError, Secret
+from wavelength.tenancy import tenant
+
+NAME_TAKEN: Final = "apikey_name_unique"
+SECRET_TAKEN: Final = "apikey_secret_unique"  # noqa: S105  (a constraint's name)
+
+
+class KeyChanges(TypedDict, total=False):
+    """What may be changed of a key; a field that is absent stays as it is."""
+
+    key_name: str | None
+    daily_limit: int | None
+    monthly_limit: int | None
+    is_active: bool
+    secret: Secret
+    base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKey:
+    """A key taken out for one call."""
+
+    provider: str
+    base_url: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a key that a browser handed over; `sentence` says why it was refused."""
+
+    kind: Literal["stored", "already there", "refused"]
+    sentence: str | None = None
+
+
+def keys_of(user_id: UUID) -> list[ApiKey]:
+    """Answer a person's keys, newest first."""
+    with tenant(user_id):
+        return list(ApiKey.objects.newest_first())
+
+
+def store_key(
+    *,
+    user_id: UUID,
+    provider: str,
+    secret: Secret,
+    key_name: str | None = None,
+    base_url: str | None = None,
+    daily_limit: int | None = None,
+    monthly_limit: int | None = None,
+) -> ApiKey:
+    """Seal and store a new key. Raises KeyRefusedError with a sentence when it cannot be taken."""
+    key = ApiKey(
+        user_id=user_id,
+        provider=provider_named(provider).name,
+        key_name=clean_name(key_name),
+        base_url=clean_base_url(base_url or ""),
+        daily_limit=daily_limit,
+        monthly_limit=monthly_limit,
+    )
+    secret = _cleaned(key, secret)
+    with _refusing_duplicates(), tenant(user_id):
+        _seal(key, secret)
+        key.save(force_insert=True)
+        audit.record(user_id, "key.added", provider=key.provider, key=str(key.pk))
+    return key
+
+
+def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) -> ApiKey:
+    """Change a key, or replace its secret (then nothing is known of its validity any more).
+
+    Raises ApiKey.DoesNotExist, and KeyRefusedError when the change cannot be made: the address may change
+    only together with the secret, because a secret is bound to where it may be sent.
+    """
+    with _refusing_duplicates(), tenant(user_id):
+        key = ApiKey.objects.select_for_update().get(pk=key_id)
+        _apply(key, changes)
+        key.updated_at = Now()
+        key.save(force_update=True)
+        if "secret" in changes:
+            audit.record(user_id, "key.replaced", provider=key.provider, key=str(key.pk))
+        key.refresh_from_db()
+    return key
+
+
+def delete_key(*, user_id: UUID, key_id: UUID) -> None:
+    """Delete a key for good. Raises ApiKey.DoesNotExist."""
+    with tenant(user_id):
+        key = ApiKey.objects.select_for_update().get(pk=key_id)
+        audit.record(user_id, "key.deleted", provider=key.provider, key=str(key.pk))
+        key.delete()
+
+
+@contextmanager
+def use_key(*, user_id: UUID, key_id: UUID) -> Iterator[OpenKey]:
+    """Take an active key out for one call to its provider, and note that it was used.
+
+    The call itself runs outside any transaction. Raises ApiKey.DoesNotExist, also for one that is
+    switched off, and EnvelopeError when it does not open.
+    """
+    with tenant(user_id):
+        key = ApiKey.objects.get(pk=key_id, is_active=True)
+        opened = open_key(key)
+        ApiKey.objects.filter(pk=key_id).update(last_used=Now())
+    yield opened
+
+
+def open_key(key: ApiKey) -> OpenKey:
+    """Open a key's envelope, inside its owner's `tenant()`. Raises EnvelopeError."""
+    secret = data_key_for(key.user_id).open(bytes(key.envelope), key.binding())
+    return OpenKey(key.provider, key.base_url, secret)
+
+
+def open_all(data_key: DataKey, _: UUID | None) -> Iterator[bool]:
+    """Open every key of a person, inside their `tenant()`, for `check_encryption`."""
+    for key in ApiKey.objects.order_by("pk"):
+        try:
+            data_key.open(bytes(key.envelope), key.binding())
+        except EnvelopeError:
+            yield False
+        else:
+            yield True
+
+
+def store_migrated_key(
+    *, user_id: UUID, provider: str, secret: Secret, base_url: str | None = None, enabled: bool = True
+) -> Outcome:
+    """Store a key that a browser hands over, inside `tenant(user_id)`; again is no harm.
+
+    The same secret is not stored twice, and another secret for a taken name gets a name of its own.
+    """
+    key = ApiKey(user_id=user_id, provider=provider, is_active=enabled)
+    try:
+        key.base_url = clean_base_url(base_url or "")
+        secret = _cleaned(key, secret)
+    except KeyRefusedError as refused:
+        return Outcome("refused", str(refused))
+    _seal(key, secret)
+    for key.key_name in _names(provider):
+        if ApiKey.objects.filter(fingerprint=key.fingerprint).exists():
+            return Outcome("already there")
+        try:
+            with transaction.atomic():
+                key.save(force_insert=True)
+        except IntegrityError as error:
+            # Somebody else's hand-over of the same browser came first: look again.
+            if _constraint(error) not in (NAME_TAKEN, SECRET_TAKEN):
+                raise
+        else:
+            audit.record(user_id, "key.added", provider=provider, key=str(key.pk))
+            return Outcome("stored")
+    raise AssertionError("names never end")
+
+
+def clean_name(name: str | None) -> str:
+    """Answer a key's name without surrounding space; the usual one when it is empty."""
+    name = (name or "").strip()
+    if len(name) > NAME_LENGTH or not name.isprintable():
+        sentence = f"A key's name has at most {NAME_LENGTH} characters, without line breaks."
+        raise KeyRefusedError("key_name", "invalid_key_name", sentence)
+    return name or DEFAULT_NAME
+
+
+def _apply(key: ApiKey, changes: KeyChanges) -> None:
+    if "key_name" in changes:
+        key.key_name = clean_name(changes["key_name"])
+    if "daily_limit" in changes:
+        key.daily_limit = changes["daily_limit"]
+    if "monthly_limit" in changes:
+        key.monthly_limit = changes["monthly_limit"]
+    if "is_active" in changes:
+        key.is_active = changes["is_active"]
+    if "base_url" in changes:
+        base_url = clean_base_url(changes["base_url"] or "")
+        if base_url != key.base_url and "secret" not in changes:
+            sentence = "Enter the key again to change its base URL."
+            raise KeyRefusedError("base_url", "secret_required", sentence)
+        key.base_url = base_url
+    if "secret" in changes:
+        _seal(key, _cleaned(key, changes["secret"]))
+        key.is_valid = key.last_validated = key.validation_error = None
+
+
+def _cleaned(key: ApiKey, secret: Secret) -> Secret:
+    # A pasted secret comes with the white space around it.
+    secret = Secret(secret.reveal().strip())
+    check_format(provider_named(key.provider), secret)
+    return secret
+
+
+def _seal(key: ApiKey, secret: Secret) -> None:
+    data_key = data_key_for(key.user_id)
+    key.envelope = data_key.seal(secret, key.binding())
+    key.fingerprint = data_key.fingerprint(secret)
+    key.hint = secret.hint()
+
+
+def _names(provider: str) -> Iterator[str]:
+    taken = set(ApiKey.objects.filter(provider=provider).values_list("key_name", flat=True))
+    number = 1
+    while True:
+        name = DEFAULT_NAME if number == 1 else f"{DEFAULT_NAME} {number}"
+        if name not in taken:
+            yield name
+        number += 1
+
+
+@contextmanager
+def _refusing_duplicates() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        sentences = {
+            NAME_TAKEN: ("key_name", "You already have a key of this name for this provider."),
+            SECRET_TAKEN: ("secret", "You have already stored this key."),
+        }
+        if (constraint := _constraint(error)) not in sentences:
+            raise
+        field, sentence = sentences[constraint]
+        raise KeyRefusedError(field, "key_exists", sentence) from None
+
+
+def _constraint(error: IntegrityError) -> str:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) or ""
