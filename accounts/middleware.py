@@ -1,5 +1,7 @@
 """Who is asking, on every request, from one query."""
 
+from collections.abc import Callable
+
 from django.contrib import auth
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
@@ -13,6 +15,8 @@ from wavelength.tenancy import acting_for
 
 class PersonMiddleware(AuthenticationMiddleware):
     """Sets ``request.user`` and serves the whole request as that person's tenant."""
+
+    get_response: Callable[[HttpRequest], HttpResponseBase]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         person = person_of(request)
@@ -35,4 +39,4 @@ def person_of(request: HttpRequest) -> User | AnonymousUser:
     fingerprint = session.get(auth.HASH_SESSION_KEY, "")
     if constant_time_compare(fingerprint, person.get_session_auth_hash()):
         return person
-    return auth.get_user(request)  # type: ignore[return-value]  # AUTH_USER_MODEL is User
+    return auth.get_user(request)

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower, Now
 
@@ -32,9 +32,7 @@ class User(AbstractBaseUser):
         "id", "email", "name", "tier", "created_at", "last_login", "is_active", "is_staff",
         "deactivated_at",
     )  # fmt: skip
-    operator_privileges: ClassVar[tuple[tuple[str, ...], ...]] = (
-        ("UPDATE", "name", "tier", "is_active", "is_staff"),
-    )
+    operator_privileges: ClassVar[tuple[tuple[str, ...], ...]] = (("UPDATE", "name", "tier", "is_active", "is_staff"),)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(max_length=254)
@@ -78,11 +76,9 @@ class Session(AbstractBaseSession):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
 
-    objects: ClassVar[BaseSessionManager["Session"]] = BaseSessionManager()
-
     @classmethod
     def get_session_store_class(cls) -> Any:
-        from accounts.sessions import SessionStore  # noqa: PLC0415  (it imports this model)
+        from accounts.sessions import SessionStore  # it imports this model
 
         return SessionStore
 

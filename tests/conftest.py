@@ -34,7 +34,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker, request: pytest.FixtureR
             settings.DATABASES["owner"]["TEST"]["NAME"] = f"test_wavelength_{worker}"
         call_command("setup_database", verbosity=0, stdout=StringIO())
         prepare_roles(os.environ["DATABASE_OWNER_URL"])
-        old = setup_databases(verbosity=0, interactive=False, aliases=["owner", "default", "operator"])
+        old = setup_databases(verbosity=0, interactive=False, aliases=dict.fromkeys(["owner", "default", "operator"]))
         call_command("setup_database", verbosity=0, stdout=StringIO())
     yield
     with django_db_blocker.unblock():

@@ -14,7 +14,7 @@ from wavelength.tenancy.routing import operating
 class OperatorAdminSite(AdminSite):
     site_header = site_title = "Wavelength"
 
-    def admin_view(
+    def admin_view(  # type: ignore[override]  # the stubs want the very view type back
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False
     ) -> Callable[..., HttpResponseBase]:
         guarded = super().admin_view(view, cacheable)
@@ -28,7 +28,7 @@ class OperatorAdminSite(AdminSite):
                 return response
 
         # The transaction is the operator's, not the one ATOMIC_REQUESTS opens for wl_app.
-        return transaction.non_atomic_requests(as_operator, using="default")
+        return transaction.non_atomic_requests(as_operator)
 
 
 class AdminConfig(DjangoAdminConfig):

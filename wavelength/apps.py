@@ -5,4 +5,4 @@ class WavelengthConfig(AppConfig):
     name = "wavelength"
 
     def ready(self) -> None:
-        from wavelength import startup  # noqa: F401, PLC0415  (registers its checks)
+        from wavelength import startup  # noqa: F401  (registers its checks)

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from wavelength import embedded
+
+# Lets Django's generic classes be subscripted at run time (`ModelAdmin[User]`), as the types want.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -45,15 +49,24 @@ GITHUB_CLIENT_SECRET = env.str("GITHUB_CLIENT_SECRET", default="")
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Wavelength <no-reply@localhost>")
 REDIS_URL = env.str("REDIS_URL", default="")
+# Where each provider's API is; a company's own proxy can stand in its place.
+PROVIDER_BASE_URLS = {
+    "openrouter": env.str("OPENROUTER_BASE_URL", default="https://openrouter.ai/api/v1"),
+    "openai": env.str("OPENAI_BASE_URL", default="https://api.openai.com/v1"),
+    "anthropic": env.str("ANTHROPIC_BASE_URL", default="https://api.anthropic.com/v1"),
+    "google": env.str("GOOGLE_BASE_URL", default="https://generativelanguage.googleapis.com/v1beta"),
+    "xai": env.str("XAI_BASE_URL", default="https://api.x.ai/v1"),
+}
+PROVIDER_TIMEOUT = env.float("PROVIDER_TIMEOUT", default=10.0)  # seconds for one answer
+# Lets a person's own base URL lead to this machine or a private network: for development only.
+ALLOW_PRIVATE_PROVIDER_ADDRESSES = env.bool("ALLOW_PRIVATE_PROVIDER_ADDRESSES", default=False)
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 DATA_DIR = embedded.data_directory(BASE_DIR, env.ENVIRON)
 
 if not DEBUG:
     if len(SECRET_KEY) < 32:
-        raise ImproperlyConfigured(
-            "SECRET_KEY (or NEXTAUTH_SECRET) must be set to at least 32 random characters."
-        )
+        raise ImproperlyConfigured("SECRET_KEY (or NEXTAUTH_SECRET) must be set to at least 32 random characters.")
     if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
         raise ImproperlyConfigured(
             "Set SITE_URL to the public address, such as https://account.example.com"
@@ -61,8 +74,7 @@ if not DEBUG:
         )
     if len(API_KEY_ENCRYPTION_KEY) != 64:
         raise ImproperlyConfigured(
-            "API_KEY_ENCRYPTION_KEY must be 64 hex characters:"
-            " `python manage.py generate_encryption_key` makes one."
+            "API_KEY_ENCRYPTION_KEY must be 64 hex characters: `python manage.py generate_encryption_key` makes one."
         )
 
 # ── The database: one, under three roles ─────────────────────────────────────────────────────
@@ -87,11 +99,9 @@ _bound: dict[str, Any] = (
 )
 _urls = {
     "default": env.str("DATABASE_URL", default="") or _embedded.get("DATABASE_URL", ""),
-    "operator": env.str("DATABASE_OPERATOR_URL", default="")
-    or _embedded.get("DATABASE_OPERATOR_URL", ""),
+    "operator": env.str("DATABASE_OPERATOR_URL", default="") or _embedded.get("DATABASE_OPERATOR_URL", ""),
     "owner": env.str("DATABASE_OWNER_URL", default="") or _embedded.get("DATABASE_OWNER_URL", ""),
-    "backup": env.str("DATABASE_BACKUP_URL", default="")
-    or _embedded.get("DATABASE_BACKUP_URL", ""),
+    "backup": env.str("DATABASE_BACKUP_URL", default="") or _embedded.get("DATABASE_BACKUP_URL", ""),
 }
 DATABASES: dict[str, dict[str, Any]] = {
     # The web, the API and the worker, as wl_app.
@@ -100,18 +110,14 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if _urls["operator"]:
     # The admin and operator commands, as wl_operator.
-    DATABASES["operator"] = _database(_urls["operator"], "wavelength.tenancy", **_bound) | {
-        "TEST": {"MIRROR": "owner"}
-    }
+    DATABASES["operator"] = _database(_urls["operator"], "wavelength.tenancy", **_bound) | {"TEST": {"MIRROR": "owner"}}
 if _urls["owner"]:
     # Schema migrations. Neither server-side binding nor prepared statements: migrations send
     # several statements at once.
-    DATABASES["owner"] = _database(
-        _urls["owner"], "django.db.backends.postgresql", assume_role="wl_owner"
-    ) | {"TEST": {"DEPENDENCIES": []}}
-BACKUP_DATABASE: dict[str, Any] | None = (
-    env.db_url_config(_urls["backup"]) if _urls["backup"] else None
-)
+    DATABASES["owner"] = _database(_urls["owner"], "django.db.backends.postgresql", assume_role="wl_owner") | {
+        "TEST": {"DEPENDENCIES": []}
+    }
+BACKUP_DATABASE: dict[str, Any] | None = env.db_url_config(_urls["backup"]) if _urls["backup"] else None
 DATABASE_ROUTERS = ["wavelength.tenancy.routing.RoleRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -190,7 +196,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # The address is unique without regard to case, by a constraint on lower(email) that the check cannot see.
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+# HSTS speaks for this host alone: its subdomains and browsers' preload lists are the operator's to decide.
+SILENCED_SYSTEM_CHECKS = ["auth.W004", "security.W005", "security.W021"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"

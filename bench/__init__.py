@@ -1,0 +1,1 @@
+"""What Wavelength costs, measured against a reference beside it."""
