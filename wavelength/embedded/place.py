@@ -226,24 +226,21 @@ def _write_credentials(home: Path) -> None:
     fits = _near_socket_fits(home)
     if known is not None and (fits or known.far_socket is not None):
         return
-    fresh = {role: secrets.token_urlsafe(24) for role in ROLES.values()}
     written = Credentials(
-        passwords=known.passwords if known else fresh,
-        far_socket=None if fits else tempfile.mkdtemp(prefix="wavelength-", dir="/tmp"),  # noqa: S108
+        passwords=known.passwords if known else {role: secrets.token_urlsafe(24) for role in ROLES.values()},
+        far_socket=None if fits else tempfile.mkdtemp(prefix="wavelength-", dir="/tmp"),
     )
-    descriptor, name = tempfile.mkstemp(dir=home, prefix="credentials.")
-    try:
-        with open(descriptor, "w") as file:
-            json.dump(dataclasses.asdict(written), file)
-            file.flush()
-            os.fsync(file.fileno())
-        if known is not None:
-            os.replace(name, home / "credentials.json")
-        else:
-            with contextlib.suppress(FileExistsError):
-                os.link(name, home / "credentials.json")
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=home, prefix="credentials.", delete=False) as file:
+        json.dump(dataclasses.asdict(written), file)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh = Path(file.name)
+    if known is not None:
+        fresh.replace(home / "credentials.json")
+        return
+    with contextlib.suppress(FileExistsError):
+        (home / "credentials.json").hardlink_to(fresh)
+    fresh.unlink()
 
 
 def _near_socket_fits(home: Path) -> bool:

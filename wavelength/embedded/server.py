@@ -187,8 +187,7 @@ def remove(directory: Path) -> None:
 def _clear_the_way(home: Path) -> None:
     """End or forget what an earlier run left; we hold the lock, so nothing here is anybody else's."""
     cluster = home / "cluster"
-    if (home / "cluster.new").exists():  # a first start that did not end
-        shutil.rmtree(home / "cluster.new")
+    _remove_unfinished(home / "cluster.new")
     if not (cluster / "postmaster.pid").exists():
         return
     first_line = next(iter(_pid_file(home)), "")
@@ -207,6 +206,16 @@ def _clear_the_way(home: Path) -> None:
         (home / "run" / f"{SOCKET}.lock").unlink(missing_ok=True)
 
 
+def _remove_unfinished(cluster: Path) -> None:
+    """What a first start left that was killed; the last of its children may still be writing."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while cluster.exists():
+        shutil.rmtree(cluster, ignore_errors=True)
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"{cluster} is left from a start that did not end. Remove it and start again.")
+        time.sleep(0.05)
+
+
 def _pid_file(home: Path) -> list[str]:
     try:
         return (home / "cluster" / "postmaster.pid").read_text().splitlines()
@@ -218,13 +227,11 @@ def _serves(pid: int, cluster: Path) -> bool:
     """Whether the process is the PostgreSQL of this cluster, in which every server of it stands."""
     if sys.platform == "linux":
         try:
-            return os.readlink(f"/proc/{pid}/cwd") == str(cluster)
+            return Path(f"/proc/{pid}/cwd").readlink() == cluster
         except OSError:
             return False
     command = ["ps", "-o", "command=", "-p", str(pid)]
-    return (
-        str(cluster) in subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    )
+    return str(cluster) in subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def _exists(pid: int) -> bool:
