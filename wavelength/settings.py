@@ -217,6 +217,15 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme or "https"
 SOCIALACCOUNT_ADAPTER = "accounts.social.SocialAccountAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_AUTO_SIGNUP = True
+# An address that a provider vouches for opens the account it belongs to; accounts/social.py has the rules.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
+    provider: {"APPS": [{"client_id": client_id, "secret": secret}] if client_id else [], "OAUTH_PKCE_ENABLED": True}
+    for provider, client_id, secret in (
+        ("google", GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET),
+        ("github", GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET),
+    )
+}
 MFA_ADAPTER = "accounts.mfa.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 

@@ -28,6 +28,7 @@ def _outside_transactions() -> tuple[list[URLResolver | URLPattern], str, str]:
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("api/auth/", include("accounts.nextauth_urls")),
     path("api/", _outside_transactions()),
     re_path(r"^api(?:/(?P<rest>.*))?$", no_such_api),
     path("accounts/", include("allauth.urls")),
