@@ -1,5 +1,6 @@
 """The session engine: the session and its person in one query."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY

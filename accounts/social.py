@@ -43,18 +43,18 @@ class _OneRedirectAddress:
         return absolute(request, reverse("nextauth:callback", args=[self.provider_id]))
 
 
-class GoogleAdapter(_OneRedirectAddress, GoogleOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
+class GoogleAdapter(_OneRedirectAddress, GoogleOAuth2Adapter):
     """Google."""
 
 
-class GitHubAdapter(_OneRedirectAddress, GitHubOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
+class GitHubAdapter(_OneRedirectAddress, GitHubOAuth2Adapter):
     """GitHub."""
 
 
 OAUTH_ADAPTERS: dict[str, type[OAuth2Adapter]] = {"google": GoogleAdapter, "github": GitHubAdapter}
 
 
-class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class SocialAccountAdapter(DefaultSocialAccountAdapter):
     """What allauth asks of us about people who come from a provider."""
 
     # NextAuth's names for what went wrong, for the web client, beside the sentence for the person.
