@@ -6,12 +6,14 @@ Alice owns things, Bob is somebody else, Charlie is an outsider. The suite conne
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from io import StringIO
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.core.cache import cache
+from django.contrib.auth.hashers import make_password
+from django.core.cache import cache as shared_cache
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
@@ -44,13 +46,19 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker, request: pytest.FixtureR
 
 @pytest.fixture(autouse=True)
 def _clean_cache() -> None:
-    cache.clear()
+    shared_cache.clear()
+
+
+@cache
+def hashed_password() -> str:
+    """Hashed once: the cost that protects a person would be paid for each of the cast in each test."""
+    return make_password(PASSWORD)
 
 
 def make_person(email: str, name: str) -> User:
     """A person who signed up and confirmed their address."""
     user = User(email=email, name=name)
-    user.set_password(PASSWORD)
+    user.password = hashed_password()
     create_person(user, way="signup")
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
     return user
