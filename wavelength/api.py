@@ -43,12 +43,12 @@ api = NinjaAPI(
     parser=StrictParser(),
 )
 
+api.add_router("", "apikeys.api.router")
+
 
 @api.exception_handler(ApiError)
 def _told(request: HttpRequest, exc: ApiError) -> HttpResponse:
-    return failure(
-        exc.status, exc.code, exc.error, details=exc.details, data=exc.data, headers=exc.headers
-    )
+    return failure(exc.status, exc.code, exc.error, details=exc.details, data=exc.data, headers=exc.headers)
 
 
 @api.exception_handler(Http404)
@@ -73,10 +73,7 @@ def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
-    details = [
-        {"path": _path(error["loc"]), "message": _sentence(error)}
-        for error in exc.errors
-    ]
+    details = [{"path": _path(error["loc"]), "message": _sentence(error)} for error in exc.errors]
     first = details[0]
     named = ".".join(str(part) for part in first["path"])
     sentence = f"{named}: {first['message']}" if named else str(first["message"])
