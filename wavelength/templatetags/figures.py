@@ -1,0 +1,95 @@
+"""How figures are written: money, tokens, durations, moments. In the person's language, never `0.0000`."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.translation import gettext, ngettext
+
+register = template.Library()
+
+SMALLEST_SHOWN = Decimal("0.000001")
+STEPS = ((Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(1000), "k"))
+
+
+@register.filter
+def money(value: Decimal | int | None) -> str:
+    """US dollars: cents from one cent up, two significant digits below, nothing for an unknown amount.
+
+    >>> money(Decimal("1234.5")), money(Decimal("0.00042")), money(Decimal(0))
+    ('$1,234.50', '$0.00042', '$0.00')
+    """
+    if value is None:
+        return "–"
+    amount = Decimal(value)
+    if amount < 0:
+        return f"−{money(-amount)}"
+    if 0 < amount < SMALLEST_SHOWN:
+        return f"<${formats.number_format(SMALLEST_SHOWN, use_l10n=True)}"
+    places = 2
+    if 0 < amount < Decimal("0.01"):
+        places = 1 - amount.adjusted()
+    rounded = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return f"${formats.number_format(rounded, places, use_l10n=True, force_grouping=True)}"
+
+
+@register.filter
+def count(value: int | None) -> str:
+    """A whole number with grouping; a dash when it is not known."""
+    return "–" if value is None else formats.number_format(value, 0, use_l10n=True, force_grouping=True)
+
+
+@register.filter
+def compact(value: int | None) -> str:
+    """A count in at most four characters of digits: 950, 12.3k, 4.56M.
+
+    >>> compact(999), compact(1000), compact(12345), compact(999_960)
+    ('999', '1k', '12.3k', '1M')
+    """
+    if value is None:
+        return "–"
+    for index, (size, letter) in enumerate(STEPS):
+        scaled = Decimal(value) / size
+        if scaled >= Decimal("0.99995") or (index == len(STEPS) - 1 and scaled >= 1):
+            digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
+            rounded = scaled.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+            text = formats.number_format(rounded.normalize() + 0, use_l10n=True)
+            return f"{_plain(rounded) if 'E' in text else text}{letter}"
+    return formats.number_format(value, 0, use_l10n=True)
+
+
+def _plain(number: Decimal) -> str:
+    return formats.number_format(int(number), 0, use_l10n=True)
+
+
+@register.filter
+def duration(milliseconds: float | None) -> str:
+    """How long something took: 840 ms, 12.4 s, 3 min 20 s."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{formats.number_format(round(Decimal(seconds), 1), 1, use_l10n=True)} s"
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s"
+
+
+@register.filter
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in one unit; the date itself from a month on. Never shows a moment of the future."""
+    if moment is None:
+        return gettext("never")
+    elapsed = max((now or datetime.now(UTC)) - moment, timedelta())
+    minutes, hours = int(elapsed.total_seconds() // 60), int(elapsed.total_seconds() // 3600)
+    if minutes < 1:
+        return gettext("just now")
+    if hours < 1:
+        return ngettext("%(count)d minute ago", "%(count)d minutes ago", minutes) % {"count": minutes}
+    if elapsed.days < 1:
+        return ngettext("%(count)d hour ago", "%(count)d hours ago", hours) % {"count": hours}
+    if elapsed.days < 30:
+        return ngettext("%(count)d day ago", "%(count)d days ago", elapsed.days) % {"count": elapsed.days}
+    return formats.date_format(timezone.localtime(moment), "DATE_FORMAT", use_l10n=True)

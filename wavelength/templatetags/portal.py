@@ -1,0 +1,64 @@
+"""What every page of the portal shows around its content."""
+
+from dataclasses import dataclass
+
+from django import template
+from django.template.context import Context
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+register = template.Library()
+
+PROVIDER_NAMES = {
+    "openrouter": "OpenRouter",
+    "openai": "OpenAI",
+    "anthropic": "Anthropic",
+    "google": "Google",
+    "xai": "xAI",
+}
+
+SECTIONS: tuple[tuple[str, str | Promise, str], ...] = (
+    ("home", _("Overview"), "overview"),
+    ("chats:chat-list", _("Chats"), "chats"),
+    ("apikeys:key-list", _("Keys"), "key"),
+    ("chats:import", _("Import"), "import"),
+    ("accounts:profile", _("Profile"), "person"),
+    ("accounts:security", _("Security"), "shield"),
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One entry of the navigation; `here` when the page shown belongs to it."""
+
+    url: str
+    label: str | Promise
+    icon: str
+    here: bool
+
+
+@register.simple_tag(takes_context=True)
+def portal_sections(context: Context) -> list[Section]:
+    """The portal's sections in order. allauth's own pages belong to Security."""
+    path = context["request"].path if "request" in context else ""
+    entries = []
+    for name, label, icon in SECTIONS:
+        url = reverse(name)
+        here = path == url if name == "home" else path.startswith(url)
+        here = here or (name == "accounts:security" and path.startswith("/accounts/"))
+        entries.append(Section(url, label, icon, here))
+    return entries
+
+
+@register.filter
+def provider_name(provider: str | None) -> str:
+    """A provider as it writes itself; anything else as it came."""
+    return PROVIDER_NAMES.get(provider or "", provider or "")
+
+
+@register.filter
+def initials(name: str | None) -> str:
+    """One or two letters that stand for a person without a picture."""
+    words = (name or "").replace("@", " ").replace(".", " ").split()
+    return "".join(word[0] for word in words[:2]) or "?"
