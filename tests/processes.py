@@ -52,7 +52,14 @@ def environment(**env: str) -> dict[str, str]:
 
 
 @contextmanager
-def serve(*, workers: int = 1, threads: int = 8, port: int | None = None, **env: str) -> Iterator[Running]:
+def serve(
+    *,
+    application: str = "wavelength.wsgi",
+    workers: int = 1,
+    threads: int = 8,
+    port: int | None = None,
+    **env: str,
+) -> Iterator[Running]:
     """Run gunicorn as in production; ``env`` is added to the suite's settings."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
@@ -61,7 +68,7 @@ def serve(*, workers: int = 1, threads: int = 8, port: int | None = None, **env:
         settings = {"PORT": str(port), "WEB_CONCURRENCY": str(workers), "WEB_THREADS": str(threads), "SITE_URL": url}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "wavelength.wsgi"],
+                [sys.executable, "-m", "gunicorn", application],
                 cwd=ROOT,
                 env=environment(**(settings | env)),
                 stdout=output,
