@@ -51,13 +51,8 @@ class Fault:
     reason: str
 
     def sentence(self) -> str:
-        """What the person reads, such as `Chat 3 "Trip" (id c1): messages.4.role is not one of …`."""
-        return f"{self.subject}: {self.message()}."
-
-    def message(self) -> str:
-        """The fault without its subject: the field inside the chat, and what is wrong with it."""
-        inside = ".".join(str(part) for part in self.path[2:])
-        return f"{inside} {self.reason}" if inside else self.reason
+        """What the person reads, such as `Chat 3 “Trip” (c1): messages.4.role is not one of …`."""
+        return f"{self.subject}: {self.reason}"
 
 
 class Payload:
@@ -130,7 +125,7 @@ class Payload:
 
     def _take_config(self, value: object) -> None:
         if value is not None and not isinstance(value, dict):
-            raise ShapeError(("config",), "config must be an object")
+            raise ShapeError(("config",), "config must be an object of at most 2 MiB")
         self.config = value or {}
 
     def _take_chats(self) -> None:
@@ -164,7 +159,9 @@ class Payload:
             self.spool.add(header, messages, self._chunk_messages)
             self._seen.add(identity)
         except RejectedError as fault:
-            self.faults.append(Fault(("chats", index, *fault.path), _name_chat(index, chat), fault.reason))
+            inside = ".".join(str(part) for part in fault.path)
+            reason = f"{inside} {fault.reason}." if inside else f"{fault.reason}."
+            self.faults.append(Fault(("chats", index, *fault.path), _name_chat(index, chat), reason))
             return
         if isinstance(messages, _Messages):
             repaired = repaired or messages.repaired

@@ -8,6 +8,7 @@ from chats.validation import ChatHeader, RejectedError, message_rows
 
 IN_MEMORY_BYTES = 16 * 1024 * 1024
 CHUNK_BYTES = 16 * 1024 * 1024
+CHUNK_CHATS = 2_000
 PIECE_BYTES = 256 * 1024
 
 
@@ -19,6 +20,10 @@ class Chunk:
     start: int = 0
     end: int = 0
     messages: int = 0
+
+    def is_full(self, messages: int) -> bool:
+        """Whether the next chat goes into a chunk of its own."""
+        return self.messages >= messages or len(self.chat_rows) >= CHUNK_CHATS or self.end - self.start >= CHUNK_BYTES
 
 
 @dataclass(slots=True)
@@ -53,7 +58,7 @@ class Spool:
             raise
         self.file.write("".join(lines).encode())
         chunk = self.chunks[-1] if self.chunks else None
-        if chunk is None or chunk.messages >= chunk_messages or chunk.end - chunk.start >= CHUNK_BYTES:
+        if chunk is None or chunk.is_full(chunk_messages):
             chunk = Chunk(start=start, end=start)
             self.chunks.append(chunk)
         chunk.chat_rows.append(header.as_row(self.chats))

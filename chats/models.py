@@ -1,0 +1,177 @@
+"""Chats as they arrived from a client, their messages, what finds them, and the hand-overs they came by."""
+
+from typing import ClassVar, TypedDict
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Count, Sum
+from django.db.models.functions import Coalesce, Now
+
+from chats.validation import MAX_ID, MAX_MODEL, MAX_STATUS
+from wavelength.tenancy.models import TenantModel
+
+SHOWN_ID_LENGTH = MAX_ID + 12
+
+
+class WordsField(models.Field[object, object]):
+    """A tsvector, written and read only by PostgreSQL."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "tsvector"
+
+
+class Totals(TypedDict):
+    chats: int
+    messages: int
+
+
+class ChatQuerySet(models.QuerySet["Chat"]):
+    def present(self) -> "ChatQuerySet":
+        """All but tombstones."""
+        return self.filter(deleted_at=None)
+
+    def newest_first(self) -> "ChatQuerySet":
+        return self.order_by("-updated_at", "-id")
+
+    def totals(self) -> Totals:
+        """How many chats these are, and how many messages they hold."""
+        totals = self.aggregate(chats=Count("id"), messages=Coalesce(Sum("message_count"), 0))
+        return Totals(chats=totals["chats"], messages=totals["messages"])
+
+
+class Chat(TenantModel):
+    """A conversation. The same chat is the one whose person, client id and creation time agree.
+
+    `shown_id` is what the API calls it: the client's own id, with `~2` behind it for a second chat of that
+    id. A deleted chat stays as a tombstone (`deleted_at`) without content, so that no sync brings it back.
+    `updated_at` is the client's clock until the chat is changed here. `indexed` says whether the search index
+    holds its present text.
+    """
+
+    client_id = models.CharField(max_length=MAX_ID)
+    client_created_at = models.DateTimeField("created")
+    shown_id = models.CharField(max_length=SHOWN_ID_LENGTH)
+    title = models.TextField(blank=True)
+    model = models.CharField(max_length=MAX_MODEL, blank=True)
+    status = models.CharField(max_length=MAX_STATUS, blank=True)
+    updated_at = models.DateTimeField("updated")
+    total_cost = models.DecimalField(max_digits=24, decimal_places=12, default=0)
+    total_tokens = models.BigIntegerField(default=0)
+    message_count = models.IntegerField(default=0)
+    indexed = models.BooleanField(default=False)
+    stored_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ChatQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "id"], name="chat_user_id"),
+            models.UniqueConstraint(fields=["user", "client_id", "client_created_at"], name="chat_identity_unique"),
+            models.UniqueConstraint(fields=["user", "shown_id"], name="chat_shown_id_unique"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["user", "-updated_at", "-id"], name="chat_user_newest", condition=models.Q(deleted_at=None)
+            ),
+            models.Index(fields=["user"], name="chat_user_unindexed", condition=models.Q(indexed=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or "Untitled chat"
+
+
+class Role(models.TextChoices):
+    USER = "user", "User"
+    ASSISTANT = "assistant", "Assistant"
+    SYSTEM = "system", "System"
+    TOOL = "tool", "Tool"
+
+
+class Message(TenantModel):
+    """One message at its place in a chat; the same message is the one whose chat and client id agree.
+
+    Cost is in US dollars, duration in milliseconds; both as the client reported them, as are the tokens.
+    """
+
+    chat = models.ForeignKey(Chat, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    position = models.IntegerField()
+    client_id = models.CharField(max_length=MAX_ID)
+    role = models.CharField(max_length=16, choices=Role)
+    content = models.TextField()
+    sent_at = models.DateTimeField()
+    cost = models.DecimalField(max_digits=20, decimal_places=12, null=True)
+    duration = models.FloatField(null=True)
+    reasoning = models.TextField(null=True)
+    model = models.CharField(max_length=MAX_MODEL, null=True)
+    input_tokens = models.BigIntegerField(null=True)
+    reasoning_tokens = models.BigIntegerField(null=True)
+    output_tokens = models.BigIntegerField(null=True)
+    metadata = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "chat", "client_id"], name="message_identity_unique"),
+        ]
+        indexes = [models.Index(fields=["user", "chat", "position"], name="message_chat_order")]
+
+    def __str__(self) -> str:
+        return f"{self.role}, {self.sent_at:%Y-%m-%d %H:%M}"
+
+
+class SearchEntry(TenantModel):
+    """The words of one message, in the index; its `id` is the message's.
+
+    Kept apart because making it costs four times what storing the message does: `index_chats` writes it
+    after a hand-over, and until then a search reads the messages themselves.
+    """
+
+    chat = models.ForeignKey(Chat, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    words = WordsField()
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "chat"], name="searchentry_chat")]
+
+
+class Source(models.TextChoices):
+    MIGRATION = "migration", "Hand-over"
+    SYNC = "sync", "Sync"
+    COMMAND = "command", "Command"
+    DEMO = "demo", "Demo data"
+
+
+class Handover(TenantModel):
+    """One payload that a browser handed over: how far it came and what became of it.
+
+    `errors`, `details` and `warnings` name the person's chats. `preferences` is what the payload's config asked
+    for, without any key: a repeat of it is no wish to change what was changed here since.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "user_id", "source", "payload_bytes", "received_chats", "received_messages", "done_chats",
+        "migrated_chats", "migrated_messages", "migrated_keys", "skipped_chats", "error_count",
+        "started_at", "finished_at",
+    )  # fmt: skip
+
+    source = models.CharField(max_length=16, choices=Source)
+    payload_bytes = models.BigIntegerField()
+    received_chats = models.IntegerField()
+    received_messages = models.IntegerField()
+    done_chats = models.IntegerField(default=0)
+    migrated_chats = models.IntegerField(default=0)
+    migrated_messages = models.IntegerField(default=0)
+    migrated_keys = models.IntegerField(default=0)
+    skipped_chats = models.IntegerField(default=0)
+    error_count = models.IntegerField(default=0)
+    errors = models.JSONField(default=list)
+    warnings = models.JSONField(default=list)
+    preferences = models.JSONField(null=True)
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "hand-over"
+        indexes = [models.Index(fields=["user", "-started_at"], name="handover_user_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.get_source_display()}, {self.started_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,194 @@
+"""Takes over what a browser kept for somebody who had no account: chats, keys and settings.
+
+Everything here may be repeated, stopped at any moment and run several times at once; it ends in the same
+state. A payload is read and checked as a whole first (`chats/payload.py`), then merged chunk by chunk
+(`chats/loading.py`), each chunk and the progress it made in one transaction.
+"""
+
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from django.db import connections
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from accounts import audit
+from accounts.models import AnonymousSession
+from apikeys.models import ApiKey
+from chats import browser_config
+from chats.loading import load_chunk
+from chats.models import Chat, Handover, Source
+from chats.payload import CHUNK_MESSAGES, MAX_BYTES, Fault, Payload
+from chats.scanning import Buffer
+from chats.tasks import index_later
+from wavelength.ids import uuid7
+from wavelength.tenancy import tenant
+
+READ_BYTES = 256 * 1024
+
+CLAIM = """
+    INSERT INTO accounts_anonymoussession AS known (id, anonymous_id, claimed_by_id, claimed_at)
+    VALUES (%s, %s, %s, now())
+    ON CONFLICT (anonymous_id) DO UPDATE SET claimed_by_id = excluded.claimed_by_id, claimed_at = now()
+     WHERE known.claimed_by_id IS NULL
+"""
+
+
+class BodyTooLargeError(Exception):
+    """The body is larger than a payload may be."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a payload. Counts say only what was new; `faults` is what could not be taken."""
+
+    migrated_chats: int = 0
+    migrated_messages: int = 0
+    migrated_keys: int = 0
+    skipped_chats: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def success(self) -> bool:
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a person has taken over so far."""
+
+    first: Handover | None
+    anonymous_ids: list[str]
+    total_chats: int
+    total_messages: int
+    total_keys: int
+
+
+def take_over(
+    *,
+    user_id: UUID,
+    body: Buffer,
+    source: Source,
+    chunk_messages: int = CHUNK_MESSAGES,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Merges a payload into a person's chats, keys and settings; call it outside any transaction.
+
+    `on_progress` hears of messages done and messages in all. Raises NotJsonError, ShapeError or TooLargeError
+    (see chats/payload.py), and then nothing was stored.
+    """
+    from_file = source in (Source.COMMAND, Source.DEMO)
+    with Payload(body, user_id=user_id, store=from_file, chunk_messages=chunk_messages) as payload:
+        handover = _start(user_id, source, len(body), payload)
+        report = Report(faults=payload.faults, warnings=payload.warnings)
+        done = 0
+        for chunk in payload.spool.chunks:
+            with tenant(user_id):
+                loaded = load_chunk(user_id=user_id, spool=payload.spool, chunk=chunk)
+                Handover.objects.filter(pk=handover.pk).update(
+                    done_chats=F("done_chats") + len(chunk.chat_rows),
+                    migrated_chats=F("migrated_chats") + loaded.new_chats,
+                    migrated_messages=F("migrated_messages") + loaded.new_messages,
+                    skipped_chats=F("skipped_chats") + loaded.skipped_chats,
+                )
+            report.migrated_chats += loaded.new_chats
+            report.migrated_messages += loaded.new_messages
+            report.skipped_chats += loaded.skipped_chats
+            done += chunk.messages
+            if on_progress:
+                on_progress(done, payload.spool.messages)
+        _finish(handover, payload, report)
+    return report
+
+
+def status_of(user_id: UUID) -> Status:
+    """What stands in the account, and since when."""
+    with tenant(user_id):
+        handed_over = Handover.objects.exclude(Q(finished_at=None) | Q(source=Source.SYNC))
+        totals = Chat.objects.present().totals()
+        return Status(
+            first=handed_over.order_by("finished_at").first(),
+            anonymous_ids=list(
+                AnonymousSession.objects.filter(claimed_by_id=user_id)
+                .order_by("claimed_at", "id")
+                .values_list("anonymous_id", flat=True)
+            ),
+            total_chats=totals["chats"],
+            total_messages=totals["messages"],
+            total_keys=ApiKey.objects.count(),
+        )
+
+
+def read_body(stream: BinaryIO, length: int | None) -> mmap.mmap:
+    """The body in memory, because it carries keys; close it when done.
+
+    `length` is what was announced, None when nothing was. Raises BodyTooLargeError, before reading when announced.
+    """
+    if length is not None and length > MAX_BYTES:
+        raise BodyTooLargeError
+    # Pages of it come into being as they are written.
+    memory = mmap.mmap(-1, max(1, MAX_BYTES if length is None else length), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    size = 0
+    try:
+        while piece := stream.read(READ_BYTES):
+            size += len(piece)
+            if size > len(memory):
+                raise BodyTooLargeError
+            memory.write(piece)
+        memory.resize(max(1, size))
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
+def _start(user_id: UUID, source: Source, size: int, payload: Payload) -> Handover:
+    with tenant(user_id):
+        return Handover.objects.create(
+            user_id=user_id,
+            source=source,
+            payload_bytes=size,
+            received_chats=payload.received_chats,
+            received_messages=payload.received_messages,
+        )
+
+
+def _finish(handover: Handover, payload: Payload, report: Report) -> None:
+    """Keys, settings, the anonymous id and the end of the hand-over, in one transaction."""
+    user_id = handover.user_id
+    with tenant(user_id):
+        report.migrated_keys, refused = browser_config.store_keys(user_id, payload.config)
+        report.faults += refused
+        report.warnings += browser_config.store_preferences(handover, payload.config)
+        if handover.source == Source.MIGRATION or payload.anonymous_id:
+            _claim(payload.anonymous_id, user_id)
+        handover.migrated_keys = report.migrated_keys
+        handover.errors = [fault.sentence() for fault in report.faults]
+        handover.error_count = len(report.faults)
+        handover.warnings = report.warnings
+        handover.finished_at = Now()
+        fields = ["preferences", "migrated_keys", "errors", "error_count", "warnings", "finished_at"]
+        handover.save(update_fields=fields)
+        audit.record(
+            user_id,
+            "handover.finished",
+            source=handover.source,
+            chats=report.migrated_chats,
+            messages=report.migrated_messages,
+            keys=report.migrated_keys,
+            errors=handover.error_count,
+        )
+        # Here the next issue hands the costs and tokens that just arrived to metering.
+        if report.migrated_messages:
+            index_later(user_id)
+
+
+def _claim(anonymous_id: str, user_id: UUID) -> None:
+    """An id that another account has claimed stays with it. Without one, the account gets one of its own."""
+    anonymous_id = anonymous_id or str(uuid5(NAMESPACE_URL, f"wavelength:anonymous:{user_id}"))
+    with connections["default"].cursor() as cursor:
+        cursor.execute(CLAIM, [uuid7(), anonymous_id, user_id])
