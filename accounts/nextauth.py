@@ -14,7 +14,7 @@ from allauth.socialaccount.providers.base import AuthProcess, Provider
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.db.transaction import non_atomic_requests
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.cache import never_cache
@@ -24,8 +24,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import Profile, User
 from accounts.social import OAUTH_ADAPTERS, signin_page
 from wavelength.addresses import absolute, safe_return
-from wavelength.contract import iso
-from wavelength.tenancy import acting_for_nobody, tenant
+from wavelength.contract import failure, iso
+from wavelength.tenancy import nobody, tenant
 
 View = Callable[..., HttpResponseBase]
 
@@ -129,9 +129,9 @@ def error(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest, provider: str) -> HttpResponseBase:
     """The OAuth redirect address: whoever comes back from the provider's consent is signed in."""
     if provider not in {found.id for found in configured(request)}:
-        raise Http404
+        return failure(404, "not_found", "There is nothing here.")
     # Somebody else than the person signed in until now may be coming back.
-    with acting_for_nobody():
+    with nobody():
         response: HttpResponseBase = OAuth2CallbackView.adapter_view(OAUTH_ADAPTERS[provider])(request)
     return response
 
