@@ -5,6 +5,7 @@ DESIGN.md §5. The policies in the database compare each row's ``user_id`` with 
 the application's role sees no personal row at all.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,10 +17,11 @@ from django.db import connections, transaction
 if TYPE_CHECKING:
     from wavelength.tenancy.base import DatabaseWrapper
 
+logger = logging.getLogger(__name__)
 _tenant: ContextVar[UUID | None] = ContextVar("wavelength_tenant", default=None)
 
 
-class TenantSwitch(RuntimeError):
+class TenantSwitch(RuntimeError):  # noqa: N818  (it names what happened)
     """Code that serves one person tried to act for another without leaving the first."""
 
 
@@ -38,28 +40,57 @@ def acting_for(user_id: UUID) -> Iterator[None]:
     if not isinstance(user_id, UUID):
         raise TypeError(f"A tenant is a UUID, not {type(user_id).__name__}.")
     before = _tenant.get()
-    if before not in (None, user_id):
-        raise TenantSwitch("One tenant a transaction: another person is being served here.")
-    token = _tenant.set(user_id)
-    try:
-        if before is None:
-            _tell_open_transaction()
+    if before == user_id:
         yield
-    finally:
-        _tenant.reset(token)
-        if before is None:
-            _tell_open_transaction()
+        return
+    if before is not None:
+        raise TenantSwitch("One tenant a transaction: another person is being served here.")
+    with _serving(user_id):
+        yield
 
 
 @contextmanager
 def tenant(user_id: UUID) -> Iterator[None]:
-    """Serve this person inside one transaction on ``default``, as ``wl_app``."""
+    """Serve this person inside one transaction on ``default``, as ``wl_app``.
+
+    Never yield to a consumer from inside: a generator shares its caller's context.
+    """
     with acting_for(user_id), transaction.atomic(using="default"):
         yield
 
 
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Serve nobody inside, whoever is asking: an administrator at work is no tenant."""
+    with _serving(None):
+        yield
+
+
+def forget_tenant(**signal: object) -> None:
+    """Begin a request with nobody, on a thread that served others before (Django's request_started).
+
+    Finds someone only when a stream was dropped in the middle of a ``tenant()``; whatever it left open is
+    rolled back with its connection.
+    """
+    if _tenant.get() is None:
+        return
+    logger.error("A request began while a person was still being served; its transaction is dropped.")
+    _tenant.set(None)
+    connections["default"].close()
+    del connections["default"]
+
+
+@contextmanager
+def _serving(user_id: UUID | None) -> Iterator[None]:
+    token = _tenant.set(user_id)
+    try:
+        _tell_open_transaction()
+        yield
+    finally:
+        _tenant.reset(token)
+        _tell_open_transaction()
+
+
 def _tell_open_transaction() -> None:
     # The wrapper tells the database at the start of a transaction; this is for one begun before.
-    connection = cast("DatabaseWrapper", connections["default"])
-    if connection.in_atomic_block:
-        connection.tell_tenant()
+    cast("DatabaseWrapper", connections["default"]).tell_tenant()

@@ -6,14 +6,16 @@
 from functools import lru_cache
 from typing import Any
 
+from django.db import Error
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
+from psycopg import OperationalError
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from wavelength.tenancy import current_tenant
-
-_TAKES_STATEMENTS = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -35,26 +37,62 @@ class DatabaseWrapper(base.DatabaseWrapper):
         force_begin_transaction_with_broken_autocommit: bool = False,
     ) -> None:
         super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
-        if not autocommit and current_tenant() is not None:
+        if autocommit:
+            return
+        try:
             self.tell_tenant()
-
-    def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)  # type: ignore[misc]  # not in django-stubs
-        # Rolling back to a savepoint also takes back what SET LOCAL said after it.
-        self.tell_tenant()
+        except Error:
+            # Left like this, Django would take it for a transaction managed by hand and never commit.
+            self.close()
+            raise
 
     def tell_tenant(self) -> None:
         """Tell the open transaction who is being served now, or nobody."""
         # A connection in autocommit has no transaction to tell; a failed one takes no statement,
         # and is told again once it is rolled back to a savepoint.
-        if self.connection is None or self.get_autocommit():
-            return
-        if self.connection.info.transaction_status not in _TAKES_STATEMENTS:
+        if self.connection is None or self.autocommit:
             return
         user_id = current_tenant()
-        value = "" if user_id is None else str(user_id)
+        statement = f"SET LOCAL app.user_id = '{user_id or ''}'"
+        status = self.connection.pgconn.transaction_status
+        if status == TransactionStatus.INTRANS:
+            with self.wrap_database_errors:
+                self.connection.execute(statement, prepare=False)
+        elif status == TransactionStatus.IDLE and user_id is not None:
+            self._begin_with(statement)
+
+    def _begin_with(self, statement: str) -> None:
+        # psycopg would send BEGIN by itself, one round trip before the statement.
+        if self.connection.isolation_level is not None:
+            with self.wrap_database_errors:
+                self.connection.execute(statement, prepare=False)
+            return
         with self.wrap_database_errors:
-            self.connection.execute(f"SET LOCAL app.user_id = '{value}'", prepare=False)
+            result = self.connection.pgconn.exec_(f"BEGIN; {statement}".encode())
+            if result.status != ExecStatus.COMMAND_OK:
+                error = error_from_result(result)
+                # Without a state of its own it is not the server that speaks: the connection is gone.
+                raise error if error.sqlstate else OperationalError(str(error))
+
+    # The names of savepoints never come twice: prepared, they would drive the queries that do out of
+    # psycopg's cache, and cost another round trip each.
+
+    def _savepoint(self, sid: str) -> None:
+        self._execute_unprepared(self.ops.savepoint_create_sql(sid))
+
+    def _savepoint_commit(self, sid: str) -> None:
+        self._execute_unprepared(self.ops.savepoint_commit_sql(sid))
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        self._execute_unprepared(self.ops.savepoint_rollback_sql(sid))
+        # That also took back what SET LOCAL said after the savepoint.
+        self.tell_tenant()
+
+    def _execute_unprepared(self, statement: str) -> None:
+        self.validate_no_broken_transaction()
+        self.ensure_connection()
+        with debug_transaction(self, statement), self.wrap_database_errors:
+            self.connection.execute(statement, prepare=False)
 
 
 @lru_cache

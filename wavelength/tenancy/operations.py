@@ -28,9 +28,7 @@ class IsolateTenant(Operation):
     reversible = True
     reduces_to_sql = True
 
-    def __init__(
-        self, model: str, *, parents: Mapping[str, str] | None = None, operator: bool = False
-    ) -> None:
+    def __init__(self, model: str, *, parents: Mapping[str, str] | None = None, operator: bool = False) -> None:
         self.model = model
         self.parents = dict(parents or {})
         self.operator = operator
@@ -59,14 +57,11 @@ class IsolateTenant(Operation):
         schema_editor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         schema_editor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         schema_editor.execute(
-            f"CREATE POLICY {TENANT_POLICY} ON {table} TO wl_app"
-            f" USING ({IS_TENANT}) WITH CHECK ({IS_TENANT})"
+            f"CREATE POLICY {TENANT_POLICY} ON {table} TO wl_app USING ({IS_TENANT}) WITH CHECK ({IS_TENANT})"
         )
         schema_editor.execute(_owner_policy(table), params=None)
         if self.operator:
-            schema_editor.execute(
-                f"CREATE POLICY {OPERATOR_POLICY} ON {table} TO wl_operator USING (true)"
-            )
+            schema_editor.execute(f"CREATE POLICY {OPERATOR_POLICY} ON {table} TO wl_operator USING (true)")
         users = to_state.apps.get_model("accounts", "User")._meta.db_table
         schema_editor.execute(
             f"ALTER TABLE {table} ADD CONSTRAINT {self._key(model, 'user')}"
@@ -74,9 +69,7 @@ class IsolateTenant(Operation):
             " ON DELETE CASCADE NOT DEFERRABLE"
         )
         for field_name, target in self.parents.items():
-            parent = to_state.apps.get_model(
-                *(target.split(".") if "." in target else (app_label, target))
-            )
+            parent = to_state.apps.get_model(*(target.split(".") if "." in target else (app_label, target)))
             column = schema_editor.quote_name(model._meta.get_field(field_name).column)
             schema_editor.execute(
                 f"ALTER TABLE {table} ADD CONSTRAINT {self._key(model, field_name)}"
@@ -123,9 +116,7 @@ class DefinerFunction(Operation):
     reversible = True
     reduces_to_sql = True
 
-    def __init__(
-        self, signature: str, body: str, *, roles: tuple[str, ...] = ("wl_app",), before: str = ""
-    ) -> None:
+    def __init__(self, signature: str, body: str, *, roles: tuple[str, ...] = ("wl_app",), before: str = "") -> None:
         self.signature = signature
         self.body = body
         self.roles = roles
@@ -171,8 +162,7 @@ class DefinerFunction(Operation):
 
     def _create(self, schema_editor: BaseDatabaseSchemaEditor, body: str) -> None:
         schema_editor.execute(
-            f"CREATE OR REPLACE FUNCTION {self.signature} {body}"
-            " SECURITY DEFINER SET search_path = public, pg_temp",
+            f"CREATE OR REPLACE FUNCTION {self.signature} {body} SECURITY DEFINER SET search_path = public, pg_temp",
             params=None,
         )
         schema_editor.execute(f"REVOKE ALL ON FUNCTION {self._called()} FROM PUBLIC")

@@ -59,9 +59,7 @@ def create_roles(connection: Connection[tuple[object, ...]], passwords: Mapping[
         password = passwords.get(role)
         if password:
             connection.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(role), sql.Literal(password)
-                )
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
             )
         if role in ("wl_owner", "wl_backup"):
             bypass = _allow_bypass(connection, role) and bypass
@@ -74,9 +72,7 @@ def _allow_bypass(connection: Connection[tuple[object, ...]], role: str) -> bool
         with connection.transaction():
             connection.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(sql.Identifier(role)))
     except InsufficientPrivilege:
-        row = connection.execute(
-            "SELECT rolbypassrls FROM pg_roles WHERE rolname = %s", [role]
-        ).fetchone()
+        row = connection.execute("SELECT rolbypassrls FROM pg_roles WHERE rolname = %s", [role]).fetchone()
         return bool(row and row[0])
     return True
 
@@ -94,7 +90,7 @@ def _grant_database(connection: Connection[tuple[object, ...]]) -> None:
         "GRANT CONNECT ON DATABASE {} TO wl_operator, wl_backup",
         # Statements are bounded for people; the owner's migrations are not.
     ):
-        connection.execute(sql.SQL(statement).format(database))  # type: ignore[arg-type]  # a literal above
+        connection.execute(sql.SQL(statement).format(database))
     connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     connection.execute("GRANT USAGE, CREATE ON SCHEMA public TO wl_owner")
     connection.execute("GRANT USAGE ON SCHEMA public TO wl_app, wl_operator, wl_backup")
@@ -122,9 +118,7 @@ def grant_tables(connection: BaseDatabaseWrapper) -> None:
 def wanted_grants(tables: Iterable[str]) -> Iterator[Grant]:
     """What ``wl_app`` and ``wl_operator`` may do, read off the models that own the tables."""
     models = {
-        model._meta.db_table: model
-        for model in apps.get_models(include_auto_created=True)
-        if not model._meta.proxy
+        model._meta.db_table: model for model in apps.get_models(include_auto_created=True) if not model._meta.proxy
     }
     for table in sorted(tables):
         model = models.get(table)

@@ -5,17 +5,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from wavelength.tenancy import current_tenant
+from wavelength.tenancy import current_tenant, nobody
 
 _operating: ContextVar[bool] = ContextVar("wavelength_operating", default=False)
 
 
 @contextmanager
 def operating() -> Iterator[None]:
-    """Everything inside goes to ``operator``, transactions too; a ``tenant()`` inside does not."""
+    """Everything inside goes to ``operator``, transactions too; a ``tenant()`` inside does not.
+
+    The administrator is a person as well, being served until here: inside, nobody is.
+    """
     token = _operating.set(True)
     try:
-        yield
+        with nobody():
+            yield
     finally:
         _operating.reset(token)
 
