@@ -5,6 +5,8 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from accounts.pictures import avatar
+from accounts.reactivation import account_reactivation
 from wavelength.api import api
 from wavelength.contract import failure
 from wavelength.health import healthz
@@ -22,7 +24,8 @@ def _outside_transactions() -> tuple[list[URLResolver | URLPattern], str, str]:
     patterns, app_name, namespace = api.urls
     for pattern in patterns:
         assert isinstance(pattern, URLPattern)  # noqa: S101  (ninja nests no resolvers)
-        pattern.callback = non_atomic_requests(pattern.callback)
+        # An operation's view is a bound method, which takes no attribute: its function does.
+        non_atomic_requests(getattr(pattern.callback, "__func__", pattern.callback))
     return patterns, app_name, namespace
 
 
@@ -31,6 +34,8 @@ urlpatterns = [
     path("api/auth/", include("accounts.nextauth_urls")),
     path("api/", _outside_transactions()),
     re_path(r"^api(?:/(?P<rest>.*))?$", no_such_api),
+    path("accounts/reactivate/<str:token>/", account_reactivation, name="account_reactivation"),
     path("accounts/", include("allauth.urls")),
+    path("media/avatars/<uuid:picture>.webp", avatar, name="avatar"),
     path("admin/", admin.site.urls),
 ]
