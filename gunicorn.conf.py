@@ -35,7 +35,7 @@ limit_request_field_size = 8190
 # Who may say X-Forwarded-Proto: a proxy on this machine, or the addresses named by FORWARDED_ALLOW_IPS. None may
 # set SCRIPT_NAME or PATH_INFO by a header, which gunicorn would otherwise let the same ones do.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
-forwarder_headers: list[str] = []
+forwarder_headers = ""
 
 # No access log: addresses carry one-time tokens (password reset, confirmation, OAuth codes). Errors go to stderr.
 accesslog = None

@@ -128,21 +128,22 @@ def _child(name: str, *arguments: str) -> Child:
 
 def _wait_until_it_answers(web: Child) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _is_healthy():
-        if web.exit_code is not None:
-            raise CommandError("The web process did not start; it says why above.")
+    while (status := _health()) != 200:
+        if web.exit_code is not None or status is not None:
+            raise CommandError("The web process cannot serve; it says why above.")
         if time.monotonic() > deadline:
             raise CommandError(f"The web process has not answered for {START_SECONDS:.0f} seconds.")
         time.sleep(0.05)
 
 
-def _is_healthy() -> bool:
-    connection = http.client.HTTPConnection(HOST, settings.PORT, timeout=5)
+def _health() -> int | None:
+    """The status of /healthz, or None while nobody answers."""
+    connection = http.client.HTTPConnection(HOST, settings.PORT, timeout=START_SECONDS)
     try:
         connection.request("GET", "/healthz", headers={"Host": settings.ALLOWED_HOSTS[0]})
-        return connection.getresponse().status == 200
+        return connection.getresponse().status
     except OSError:
-        return False
+        return None
     finally:
         connection.close()
 
