@@ -1,18 +1,78 @@
 """What allauth asks of us about local accounts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from allauth.account.internal.flows.signup import prevent_enumeration
+from allauth.account.models import EmailAddress
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
 
+from accounts import audit
+from accounts.deactivation import send_reactivation_link
 from accounts.models import User
 from accounts.people import create_person
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages: ClassVar[dict[str, Any]] = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "The e-mail address or the password is wrong. Try again, or reset the password.",
+        "too_many_login_attempts": "Too many failed attempts to sign in. Wait a few minutes, or reset the password.",
+    }
+
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """Fill the new person from the sign-up form and create the account with all it needs."""
         super().save_user(request, user, form, commit=False)
         if commit:
-            create_person(user, way="signup")
+            try:
+                create_person(user, way="signup")
+            except IntegrityError:
+                # Somebody took the address between the form's check and now: answered as if before.
+                raise ImmediateHttpResponse(prevent_enumeration(request, email=user.email)) from None
         return user
+
+    def post_login(self, request: HttpRequest, user: User, **login: Any) -> HttpResponse:
+        """Remember in the person's trail that they signed in, and from where."""
+        audit.record_for(user.pk, "session.started", ip=self._address_of(request))
+        response: HttpResponse = super().post_login(request, user, **login)
+        return response
+
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
+        """Refuse with a page; an account that its owner deactivated is also mailed the way back.
+
+        Reached only after the right password or provider, so it tells strangers nothing.
+        """
+        send_reactivation_link(request, user)
+        response: HttpResponse = super().respond_user_inactive(request, user)
+        return response
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send allauth's mails, except that a deactivated account is not called unknown to its owner."""
+        if template_prefix == "account/email/unknown_account":
+            deactivated = User.objects.filter(email__iexact=email, deactivated_at__isnull=False).first()
+            if deactivated is not None:
+                send_reactivation_link(self.request, deactivated)
+                return
+        super().send_mail(template_prefix, email, context)
+
+    def set_password(self, user: User, password: str) -> None:
+        """Set a password (changed, reset or first) and remember that in the person's trail."""
+        super().set_password(user, password)
+        audit.record_for(user.pk, "password.changed")
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Confirm an address; where it replaces another one, the trail remembers both."""
+        before = User.objects.values_list("email", flat=True).get(pk=email_address.user_id)
+        confirmed: bool = super().confirm_email(request, email_address)
+        if confirmed and email_address.email != before:
+            audit.record_for(email_address.user_id, "email.changed", before=before, after=email_address.email)
+        return confirmed
+
+    def _address_of(self, request: HttpRequest) -> str | None:
+        try:
+            return str(self.get_client_ip(request))
+        except PermissionDenied:
+            # Served through a socket that names no address.
+            return None

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
@@ -111,6 +112,11 @@ class Profile(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user"], name="profile_user_unique")]
+
+    @property
+    def avatar_address(self) -> str:
+        """The picture's path on this site, wherever it is stored; empty without one."""
+        return f"{settings.MEDIA_URL}{self.avatar.name}" if self.avatar else ""
 
 
 class DataKey(TenantModel):

@@ -1,9 +1,18 @@
 """How an account comes to be: the one door for sign-up, providers, commands and the admin."""
 
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from django.db import IntegrityError
+
 from accounts import audit
 from accounts.datakeys import create_data_key
-from accounts.models import Profile, User
+from accounts.models import Profile, Tier, User
 from wavelength.tenancy import tenant
+
+
+class AddressTakenError(ValueError):
+    """An account with this e-mail address exists, perhaps written in other cases."""
 
 
 def create_person(user: User, *, way: str) -> User:
@@ -18,3 +27,44 @@ def create_person(user: User, *, way: str) -> User:
         create_data_key(user.pk)
         audit.record(user.pk, "account.created", way=way)
     return user
+
+
+def open_account(
+    *,
+    email: str,
+    way: str,
+    name: str = "",
+    tier: str = Tier.FREE,
+    is_staff: bool = False,
+    verified: bool = False,
+    password: str | None = None,
+) -> User:
+    """Make an account for somebody else; without a password they set one by resetting it.
+
+    Raises AddressTakenError.
+    """
+    user = User(email=email.lower(), name=name, tier=tier, is_staff=is_staff)
+    user.set_password(password)
+    try:
+        with tenant(user.pk):
+            create_person(user, way=way)
+            EmailAddress.objects.create(user=user, email=user.email, verified=verified, primary=True)
+    except IntegrityError as error:
+        raise AddressTakenError(f"An account with the address {user.email} exists.") from error
+    return user
+
+
+def set_tier(*, user_id: UUID, tier: Tier) -> bool:
+    """Move a person to a tier. Answers whether that changed anything."""
+    with tenant(user_id):
+        before = Tier(User.objects.select_for_update(no_key=True).only("tier").get(pk=user_id).tier)
+        if before == tier:
+            return False
+        User.objects.filter(pk=user_id).update(tier=tier)
+        record_tier(user_id, before, tier)
+    return True
+
+
+def record_tier(user_id: UUID, before: Tier, after: Tier) -> None:
+    """Remember in the person's trail that they were moved from one tier to another."""
+    audit.record_for(user_id, "account.tier_changed", before=before.value, after=after.value)

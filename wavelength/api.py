@@ -1,31 +1,20 @@
-"""The JSON API put together: routers, who is asking, how bodies are read, how faults are told."""
+"""The JSON API put together: routers, who is asking, and the one call that knows every app."""
 
-import logging
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import orjson
-from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
-from ninja.parser import Parser
 
-from accounts.models import User
-from wavelength.contract import ApiError, failure
-
-logger = logging.getLogger(__name__)
-
-MAX_DEPTH = 64  # levels of nesting in a body; the contract's own shapes need seven
-
-
-class StrictParser(Parser):
-    """orjson (no NaN, no lone surrogate), without NUL and with a bounded depth."""
-
-    def parse_body(self, request: HttpRequest) -> Any:
-        body = orjson.loads(request.body)
-        _refuse_unstorable(body, MAX_DEPTH)
-        return body
+from accounts.api import ProfileOut
+from accounts.api import router as profile_router
+from accounts.models import Profile, User
+from wavelength.addresses import absolute
+from wavelength.contract import Answer, Moment, Request, Shape, reply
+from wavelength.faults import StrictParser, tell_faults
+from wavelength.tenancy import tenant
 
 
 def signed_in(request: HttpRequest) -> User | None:
@@ -42,101 +31,105 @@ api = NinjaAPI(
     auth=signed_in,
     parser=StrictParser(),
 )
+tell_faults(api)
 
+# The texts of JSON columns are passed on unread. Deleted chats are tombstones.
+ACCOUNT: Final = """
+    SELECT p.id, p.display_name, p.avatar, p.bio, p.timezone, p.language, p.theme,
+           p.preferences::text, p.features::text, p.created_at, p.updated_at,
+           (SELECT json_agg(json_build_object(
+                       'id', k.id, 'provider', k.provider, 'keyName', k.key_name, 'isActive', k.is_active,
+                       'lastUsed', to_char(k.last_used AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+                       'isValid', k.is_valid, 'validationError', k.validation_error)
+                   ORDER BY k.created_at DESC, k.id DESC)::text
+              FROM apikeys_apikey k
+             WHERE k.user_id = p.user_id),
+           c.chats, c.messages
+      FROM accounts_profile p,
+           LATERAL (SELECT count(*) AS chats, coalesce(sum(message_count), 0) AS messages
+                      FROM chats_chat
+                     WHERE user_id = p.user_id AND deleted_at IS NULL) c
+     WHERE p.user_id = %s
+"""
+
+
+class UserOut(Shape):
+    id: UUID
+    name: str | None
+    email: str
+    image: str | None
+    tier: str
+    created_at: Moment
+    last_login_at: Moment | None
+
+
+class KeySummary(Shape):
+    id: UUID
+    provider: str
+    key_name: str
+    is_active: bool
+    last_used: Moment | None
+    is_valid: bool | None
+    validation_error: str | None
+
+
+class Stats(Shape):
+    total_chats: int
+    total_messages: int
+
+
+class Account(Shape):
+    user: UserOut
+    profile: ProfileOut
+    api_keys: list[KeySummary]
+    stats: Stats
+
+
+# ninja keeps one view for each path of a router: this call stands beside PUT and DELETE in theirs.
+@profile_router.get("/profile", response=Answer[Account])
+def get_profile(request: Request) -> HttpResponse:
+    """The person, their profile, keys and figures."""
+    return reply(account(request.user, request))
+
+
+api.add_router("", profile_router)
 api.add_router("", "apikeys.api.router")
+api.add_router("", "chats.api.router")
 
 
-@api.exception_handler(ApiError)
-def _told(request: HttpRequest, exc: ApiError) -> HttpResponse:
-    return failure(exc.status, exc.code, exc.error, details=exc.details, data=exc.data, headers=exc.headers)
-
-
-@api.exception_handler(Http404)
-def _not_found(request: HttpRequest, exc: Http404) -> HttpResponse:
-    return failure(404, "not_found", "There is nothing here.")
-
-
-@api.exception_handler(RequestDataTooBig)
-def _too_big(request: HttpRequest, exc: RequestDataTooBig) -> HttpResponse:
-    return failure(413, "body_too_large", "The request is too large. Send less at once.")
-
-
-@api.exception_handler(HttpError)
-def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
-    if exc.status_code == 401:
-        return failure(401, "not_signed_in", "Sign in first.")
-    if exc.status_code == 400:
-        # The one HttpError(400) that ninja raises itself: its parser could not read the body.
-        return failure(400, "malformed_json", "The body is not JSON we can store.")
-    return failure(exc.status_code, f"http_{exc.status_code}", "The request could not be served.")
-
-
-@api.exception_handler(ValidationError)
-def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
-    details = [{"path": _path(error["loc"]), "message": _sentence(error)} for error in exc.errors]
-    first = details[0]
-    named = ".".join(str(part) for part in first["path"])
-    sentence = f"{named}: {first['message']}" if named else str(first["message"])
-    return failure(400, "invalid_request", sentence, details=details)
-
-
-@api.exception_handler(Exception)
-def _unexpected(request: HttpRequest, exc: Exception) -> HttpResponse:
-    logger.error("%s %s failed", request.method, request.path, exc_info=exc)
-    return failure(500, "internal_error", "Something went wrong on our side. Please try again.")
-
-
-# pydantic's error types, in a person's words.
-_SENTENCES = {
-    "missing": "This field is required.",
-    "string_type": "This must be text.",
-    "string_too_long": "This is too long: at most {max_length} characters.",
-    "string_too_short": "This is too short: at least {min_length} characters.",
-    "int_type": "This must be a whole number.",
-    "int_parsing": "This must be a whole number.",
-    "int_from_float": "This must be a whole number.",
-    "bool_type": "This must be true or false.",
-    "bool_parsing": "This must be true or false.",
-    "dict_type": "This must be an object.",
-    "list_type": "This must be a list.",
-    "model_attributes_type": "This must be an object.",
-    "model_type": "This must be an object.",
-    "greater_than": "This must be more than {gt}.",
-    "greater_than_equal": "This must be at least {ge}.",
-    "less_than_equal": "This must be at most {le}.",
-    "less_than": "This must be less than {lt}.",
-    "finite_number": "This must be a finite number.",
-    "uuid_parsing": "This is not an id.",
-    "enum": "This must be one of {expected}.",
-    "literal_error": "This must be one of {expected}.",
-    "too_long": "At most {max_length} entries.",
-}
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    if error["type"] == "value_error":
-        # A validator of ours spoke: its ValueError holds a sentence.
-        return str(error["ctx"]["error"])
-    sentence = _SENTENCES.get(error["type"])
-    return sentence.format(**error.get("ctx", {})) if sentence else "This value is not allowed."
-
-
-def _path(location: Sequence[str | int]) -> list[str | int]:
-    # ("body", parameter's name, field, …) and ("query", field): the caller knows only the field.
-    inner = list(location[1:])
-    return inner[1:] if location[0] == "body" else inner
-
-
-def _refuse_unstorable(value: object, depth: int) -> None:
-    if depth == 0:
-        raise ValueError("nested too deeply")
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError("NUL cannot be stored")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            _refuse_unstorable(key, depth)
-            _refuse_unstorable(inner, depth - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _refuse_unstorable(inner, depth - 1)
+def account(user: User, request: HttpRequest) -> dict[str, Any]:
+    """A person's ``Account`` from one statement, ready for ``reply``."""
+    with tenant(user.pk), connections["default"].cursor() as cursor:
+        cursor.execute(ACCOUNT, [user.pk])
+        (
+            profile_id, display_name, avatar, bio, timezone, language, theme, preferences, features,
+            created_at, updated_at, keys, chats, messages,
+        ) = cursor.fetchone()  # fmt: skip
+    image = absolute(request, Profile(avatar=avatar).avatar_address) if avatar else None
+    return {
+        "user": {
+            "id": user.pk,
+            "name": user.name or None,
+            "email": user.email,
+            "image": image,
+            "tier": user.tier,
+            "createdAt": user.created_at,
+            "lastLoginAt": user.last_login,
+        },
+        "profile": {
+            "id": profile_id,
+            "userId": user.pk,
+            "displayName": display_name or None,
+            "avatarUrl": image,
+            "bio": bio or None,
+            "timezone": timezone or None,
+            "language": language or None,
+            "theme": theme,
+            "preferences": orjson.Fragment(preferences),
+            "features": orjson.Fragment(features),
+            "createdAt": created_at,
+            "updatedAt": updated_at,
+        },
+        "apiKeys": orjson.Fragment(keys or "[]"),
+        "stats": {"totalChats": chats, "totalMessages": int(messages)},
+    }

@@ -27,10 +27,11 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or env.str("NEXTAUTH_SECRET", default="")
+PORT = env.int("PORT", default=8000)  # of `make run`; gunicorn.conf.py reads the same name
 SITE_URL = (
     env.str("SITE_URL", default="")
     or env.str("NEXTAUTH_URL", default="")
-    or (f"http://localhost:{env.int('PORT', default=8000)}" if DEBUG else "")
+    or (f"http://localhost:{PORT}" if DEBUG else "")
 ).rstrip("/")
 TRUSTED_ORIGINS = [origin.rstrip("/") for origin in env.list("TRUSTED_ORIGINS", default=[])]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
@@ -148,6 +149,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "procrastinate.contrib.django",
+    "ninja",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -226,6 +228,8 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
         ("github", GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET),
     )
 }
+# Days in which a deactivated account can be had back; then it is erased.
+DEACTIVATED_RETENTION_DAYS = env.int("DEACTIVATED_RETENTION_DAYS", default=30)
 MFA_ADAPTER = "accounts.mfa.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 
