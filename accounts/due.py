@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAGE = 500
 
 
-def people_due(kind: str, *, detail: str = "", page: int = PAGE) -> Iterator[UUID]:
+def people_due(kind: str, *, detail: str = "") -> Iterator[UUID]:
     """Answer everyone with work of this kind, in the order of their ids, page by page.
 
     `detail` narrows the kind: for `rotation` it is the id of the primary ring key. Call it outside
@@ -28,21 +28,21 @@ def people_due(kind: str, *, detail: str = "", page: int = PAGE) -> Iterator[UUI
     after = UUID(int=0)
     while True:
         with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT due(%s, %s, %s, %s)", [kind, page, after, detail])
+            cursor.execute("SELECT due(%s, %s, %s, %s)", [kind, PAGE, after, detail])
             found: list[UUID] = [user_id for (user_id,) in cursor.fetchall()]
         yield from found
-        if len(found) < page:
+        if len(found) < PAGE:
             return
         after = found[-1]
 
 
-def everyone(page: int = PAGE) -> Iterator[UUID]:
+def everyone() -> Iterator[UUID]:
     """Answer the id of every person, in order, page by page; people carry no policy."""
     after = UUID(int=0)
     while True:
         ids = User.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
-        found = list(ids[:page])
+        found = list(ids[:PAGE])
         yield from found
-        if len(found) < page:
+        if len(found) < PAGE:
             return
         after = found[-1]

@@ -1,7 +1,4 @@
-"""Provider keys as an operator may see them: whose and in what state, never what they are.
-
-The operator's database role has no right to any other column, so those are not even asked for.
-"""
+"""Provider keys as an operator may see them: whose and in what state, never what they are."""
 
 from django.contrib import admin
 

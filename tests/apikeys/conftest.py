@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -40,20 +41,22 @@ def openai(providers: dict[str, ProviderServer]) -> ProviderServer:
     return providers["openai"]
 
 
+def add_for(person: User, provider: str = "openai", secret: str = "", **more: Any) -> ApiKey:
+    """Store a key of this person's."""
+    return vault.store_key(user_id=person.pk, provider=provider, secret=Secret(secret or SECRETS[provider]), **more)
+
+
 @pytest.fixture
 def add(alice: User) -> Callable[..., ApiKey]:
     """Store a key of Alice's."""
-
-    def store(provider: str = "openai", secret: str = "", **more: Any) -> ApiKey:
-        return vault.store_key(user_id=alice.pk, provider=provider, secret=Secret(secret or SECRETS[provider]), **more)
-
-    return store
+    return partial(add_for, alice)
 
 
 def call(client: Client, method: str, url: str, body: Any = None) -> tuple[int, dict[str, Any]]:
     """Call the API; answers the status and the envelope."""
-    more = {} if body is None else {"data": body, "content_type": "application/json"}
-    response = getattr(client, method)(url, **more)
+    # No body at all, where there is none: Django's client would send an empty form.
+    more = {"data": "" if body is None else body, "content_type": "application/json"}
+    response = getattr(client, method)(url, **({} if method == "get" else more))
     return response.status_code, response.json()
 
 
