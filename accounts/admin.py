@@ -86,7 +86,7 @@ class UserAdmin(OperatorModelAdmin):
 class _AboutPerson(OperatorModelAdmin):
     """A read-only page of what belongs to a person, found by their address."""
 
-    search_fields: tuple[str, ...] = ("user__email",)
+    search_fields: ClassVar[tuple[str, ...]] = ("user__email",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("user").only(*self._readable(), "user__email")
