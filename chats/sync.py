@@ -73,16 +73,18 @@ def take_over(
     user_id: UUID,
     body: Buffer,
     source: Source,
+    store: bool = False,
     chunk_messages: int = CHUNK_MESSAGES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Merges a payload into a person's chats, keys and settings; call it outside any transaction.
 
-    `on_progress` hears of messages done and messages in all. Raises NotJsonError, ShapeError or TooLargeError
-    (see chats/payload.py), and then nothing was stored.
+    `store` accepts the browser's raw store beside the API's body, as files do. `on_progress` hears of messages
+    done and messages in all. Raises NotJsonError, ShapeError or TooLargeError (see chats/payload.py), and then
+    nothing was stored.
     """
-    from_file = source in (Source.COMMAND, Source.DEMO)
-    with Payload(body, user_id=user_id, store=from_file, chunk_messages=chunk_messages) as payload:
+    store = store or source in (Source.COMMAND, Source.DEMO)
+    with Payload(body, user_id=user_id, store=store, chunk_messages=chunk_messages) as payload:
         handover = _start(user_id, source, len(body), payload)
         report = Report(faults=payload.faults, warnings=payload.warnings)
         done = 0

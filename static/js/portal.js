@@ -3,8 +3,13 @@
 
 const dialog = document.getElementById("dialog");
 
+let opener = "";
+
 function openDialog() {
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) {
+    opener = document.activeElement?.id ?? "";
+    dialog.showModal();
+  }
   const wrong = dialog.querySelector('[aria-invalid="true"]');
   const first = wrong ?? dialog.querySelector("input:not([type=hidden]), select, textarea, #dialog-title");
   first?.focus();
@@ -26,7 +31,11 @@ if (dialog) {
       closeDialog();
     }
   });
-  dialog.addEventListener("close", () => dialog.replaceChildren());
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    // What opened it may have been swapped meanwhile: back to the one of that name, else to the page.
+    if (document.activeElement === document.body) (document.getElementById(opener) ?? document.getElementById("main")).focus();
+  });
 }
 
 // A request that failed is said, never silent.

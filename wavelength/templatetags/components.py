@@ -19,9 +19,7 @@ CARRIED = ("request", "csrf_token", "csp_nonce")
 class ComponentNode(Node):
     """Renders the body where it stands, then the component around it."""
 
-    def __init__(
-        self, name: FilterExpression, arguments: Mapping[str, FilterExpression], body: NodeList
-    ) -> None:
+    def __init__(self, name: FilterExpression, arguments: Mapping[str, FilterExpression], body: NodeList) -> None:
         self.name = name
         self.arguments = arguments
         self.nodelist = body

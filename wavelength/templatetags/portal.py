@@ -10,12 +10,14 @@ from django.utils.translation import gettext_lazy as _
 
 register = template.Library()
 
-PROVIDER_NAMES = {
-    "openrouter": "OpenRouter",
-    "openai": "OpenAI",
-    "anthropic": "Anthropic",
-    "google": "Google",
-    "xai": "xAI",
+# Providers with a mark of their own, by what stands before the slash in a model's name.
+MARKS = {
+    "openrouter": "openrouter",
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+    "xai": "xai",
+    "x-ai": "xai",
 }
 
 SECTIONS: tuple[tuple[str, str | Promise, str], ...] = (
@@ -52,9 +54,9 @@ def portal_sections(context: Context) -> list[Section]:
 
 
 @register.filter
-def provider_name(provider: str | None) -> str:
-    """A provider as it writes itself; anything else as it came."""
-    return PROVIDER_NAMES.get(provider or "", provider or "")
+def model_mark(model: str | None) -> str:
+    """Whose mark stands before a model: its maker's, else OpenRouter's, which serves the others."""
+    return MARKS.get((model or "").partition("/")[0], "openrouter")
 
 
 @register.filter

@@ -1,0 +1,74 @@
+"""What every page shows of the signed-in person: name, picture, theme; and in which time zone it shows moments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from accounts.models import Profile, User
+
+REMEMBERED_AS = "wavelength_shell"
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The person as the frame of a page knows them. `avatar_url` is empty without a picture."""
+
+    name: str
+    email: str
+    theme: str
+    avatar_url: str
+    zone: ZoneInfo
+
+
+class TimeZoneMiddleware:
+    """Leaves no request the time zone that `shell_of` chose for the one before it on this thread."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            return self.get_response(request)
+        finally:
+            timezone.deactivate()
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """For templates: `shell`, None for someone not signed in."""
+    return {"shell": shell_of(request)}
+
+
+def shell_of(request: HttpRequest) -> Shell | None:
+    """The person of this request, read once; from then on moments are shown in their time zone."""
+    if not hasattr(request, REMEMBERED_AS):
+        user = getattr(request, "user", None)
+        setattr(request, REMEMBERED_AS, _read(user) if isinstance(user, User) else None)
+    remembered: Shell | None = getattr(request, REMEMBERED_AS)
+    if remembered is not None:
+        timezone.activate(remembered.zone)
+    return remembered
+
+
+def forget_shell(request: HttpRequest) -> None:
+    """Read the person again next time, after a change to the profile."""
+    if hasattr(request, REMEMBERED_AS):
+        delattr(request, REMEMBERED_AS)
+
+
+def _read(user: User) -> Shell:
+    # Pages are rendered inside the view's transaction, except error pages and views that own theirs.
+    with transaction.atomic(using="default", savepoint=False):
+        profile = Profile.objects.filter(user_id=user.pk).first() or Profile(user=user)
+    return Shell(
+        name=profile.display_name or user.name or user.email,
+        email=user.email,
+        theme=profile.theme,
+        avatar_url=profile.avatar.url if profile.avatar else "",
+        zone=ZoneInfo(profile.timezone or "UTC"),
+    )

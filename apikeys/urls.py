@@ -1,0 +1,16 @@
+"""The keys page and what can be done to a key."""
+
+from django.urls import path
+
+from apikeys import views
+
+app_name = "apikeys"
+urlpatterns = [
+    path("", views.key_list, name="key-list"),
+    path("new/", views.key_create, name="key-create"),
+    path("<uuid:key_id>/", views.key_edit, name="key-edit"),
+    path("<uuid:key_id>/secret/", views.key_replace, name="key-replace"),
+    path("<uuid:key_id>/validation/", views.key_validation, name="key-validation"),
+    path("<uuid:key_id>/activation/", views.key_activation, name="key-activation"),
+    path("<uuid:key_id>/deletion/", views.key_deletion, name="key-deletion"),
+]
