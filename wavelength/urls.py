@@ -10,6 +10,7 @@ from accounts.reactivation import account_reactivation
 from wavelength.api import api
 from wavelength.contract import failure
 from wavelength.health import healthz
+from wavelength.pages import home
 
 
 @non_atomic_requests
@@ -38,4 +39,8 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("media/avatars/<uuid:picture>.webp", avatar, name="avatar"),
     path("admin/", admin.site.urls),
+    path("", home, name="home"),
+    path("", include("accounts.urls")),
+    path("keys/", include("apikeys.urls")),
+    path("", include("chats.urls")),
 ]
