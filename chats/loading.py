@@ -173,11 +173,16 @@ class Loaded:
 def load_chunk(*, user_id: UUID, spool: Spool, chunk: Chunk) -> Loaded:
     """Merges the chunk inside the caller's `tenant()`; repeating it changes nothing."""
     with connections["default"].cursor() as cursor:
-        cursor.execute(LOCK, [user_id])
+        lock_chats(cursor, user_id)
         _stage(cursor, spool, chunk)
         loaded = _merge(cursor, user_id)
         cursor.execute("DROP TABLE incoming_chat, incoming_message, merging")
     return loaded
+
+
+def lock_chats(cursor: CursorWrapper, user_id: UUID) -> None:
+    """Waits until nobody else changes which chats and messages this person has, until the transaction ends."""
+    cursor.execute(LOCK, [user_id])
 
 
 def _stage(cursor: CursorWrapper, spool: Spool, chunk: Chunk) -> None:

@@ -1,11 +1,13 @@
 """Chats as they arrived from a client, their messages, what finds them, and the hand-overs they came by."""
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import ClassVar, TypedDict
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Count, Sum
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Count, F, Func, Sum, Value
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from chats.validation import MAX_ID, MAX_MODEL, MAX_STATUS
 from wavelength.tenancy.models import TenantModel
@@ -79,6 +81,23 @@ class Chat(TenantModel):
 
     def __str__(self) -> str:
         return self.title or "Untitled chat"
+
+    def rename(self, title: str) -> None:
+        """Gives it another title; the change is newer than what any client knows, whatever its clock says."""
+        later = Greatest(Now(), F("updated_at") + timedelta(milliseconds=1))
+        milliseconds = Func(Value("milliseconds"), later, function="date_trunc", output_field=models.DateTimeField())
+        Chat.objects.filter(pk=self.pk).update(title=title, updated_at=milliseconds)
+        self.refresh_from_db()
+
+    def bury(self) -> None:
+        """Takes away all it held and leaves a tombstone."""
+        SearchEntry.objects.filter(chat=self).delete()
+        Message.objects.filter(chat=self).delete()
+        self.title = self.model = self.status = ""
+        self.total_cost, self.total_tokens, self.message_count = Decimal(0), 0, 0
+        self.indexed = True
+        self.deleted_at = Now()
+        self.save()
 
 
 class Role(models.TextChoices):
