@@ -177,7 +177,7 @@ class TestOnConnectionsOfItsOwn:
 
     def test_a_connection_lost_before_the_tenant(self, alice: User) -> None:
         """The failed beginning leaves no transaction that Django would never commit."""
-        connection.health_check_done = True
+        connection.ensure_connection()
         _terminate_this_session()
         with pytest.raises(OperationalError), tenant(alice.pk):
             pytest.fail("entered")
