@@ -1,0 +1,5 @@
+"""Every row of the table, in its order."""
+
+from bench import handover, memory, profile_read, sealing
+
+ROWS = (handover.ROW, memory.ROW, profile_read.ROW, sealing.ROW)
