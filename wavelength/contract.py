@@ -58,9 +58,7 @@ Dollars = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 class Shape(Schema):
     """A JSON object of the contract: camelCase outside, snake_case inside, unknown fields ignored."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", from_attributes=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", from_attributes=True)
 
 
 class Answer(Shape, Generic[T]):
@@ -81,9 +79,7 @@ class Failure(Shape):
     details: list[Fault] | None = None
 
 
-def reply(
-    data: Any, *, message: str | None = None, status: int = 200, **beside: Any
-) -> HttpResponse:
+def reply(data: Any, *, message: str | None = None, status: int = 200, **beside: Any) -> HttpResponse:
     """The success envelope; ``beside`` are fields next to ``data`` (``nextCursor``)."""
     body: dict[str, Any] = {"success": True, "data": data}
     if message is not None:

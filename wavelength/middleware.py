@@ -95,9 +95,7 @@ class CrossOriginMiddleware:
             and not request.headers.get("Authorization", "").startswith("Bearer ")
             and not _same_site(request)
         ):
-            return failure(
-                403, "cross_origin", "This request came from another site and was refused."
-            )
+            return failure(403, "cross_origin", "This request came from another site and was refused.")
         return self.get_response(request)
 
 

@@ -36,9 +36,7 @@ def check_role(
         return []
     try:
         with connections["default"].cursor() as cursor:
-            cursor.execute(
-                "SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-            )
+            cursor.execute("SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
             role, passes = cursor.fetchone()
     except DatabaseError as error:
         return [
