@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from accounts.models import Profile, User
+from wavelength.tenancy import acting_for
 
 REMEMBERED_AS = "wavelength_shell"
 
@@ -62,8 +63,9 @@ def forget_shell(request: HttpRequest) -> None:
 
 
 def _read(user: User) -> Shell:
-    # Pages are rendered inside the view's transaction, except error pages and views that own theirs.
-    with transaction.atomic(using="default", savepoint=False):
+    # Pages are rendered inside the view's transaction, except error pages and views that own theirs; the admin's
+    # are the operator's, who may not read profiles: this is always the person's own look at themself.
+    with acting_for(user.pk), transaction.atomic(using="default", savepoint=False):
         profile = Profile.objects.filter(user_id=user.pk).first() or Profile(user=user)
     return Shell(
         name=profile.display_name or user.name or user.email,
