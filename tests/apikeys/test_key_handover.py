@@ -30,7 +30,9 @@ def stored(person: User) -> dict[str, str]:
 
 @pytest.mark.parametrize("provider", SECRETS)
 def test_it_works(alice: User, provider: str) -> None:
-    outcome = hand_over(alice, provider, f" {SECRETS[provider]}\n", base_url="https://llm.example.com/v1/", enabled=False)
+    outcome = hand_over(
+        alice, provider, f" {SECRETS[provider]}\n", base_url="https://llm.example.com/v1/", enabled=False
+    )
 
     assert outcome == Outcome("stored")
     assert stored(alice) == {"Default": SECRETS[provider]}
