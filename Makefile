@@ -63,7 +63,7 @@ screenshots: $(DEV_READY)  ## Draw docs/screenshots anew from the demo account
 	$(BIN)/python -m tests.browser.screenshots
 
 reset: $(RUN_READY)  ## Throw the development database away; the next `make run` starts afresh
-	$(BIN)/python manage.py reset_development
+	$(BIN)/python -m wavelength.firstrun reset_development
 
 lock: $(DEV_READY)  ## Pin the requirements anew from the .in files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade requirements.in -o requirements.txt
