@@ -202,5 +202,5 @@ def _digest(token: str) -> str:
 
 def _image(request: HttpRequest, user: User) -> str | None:
     with tenant(user.pk):
-        avatar = Profile.objects.only("avatar").get(user=user).avatar
-    return absolute(request, avatar.url) if avatar else None
+        address = Profile.objects.only("avatar").get(user=user).avatar_address
+    return absolute(request, address) if address else None

@@ -51,6 +51,7 @@ def site(django_db_setup: None) -> Iterator[tuple[str, Google]]:
     with Google(f"{url}/api/auth/callback/google") as google:
         environment = {
             "DJANGO_SETTINGS_MODULE": "tests.servers.settings",
+            "GITHUB_CLIENT_ID": "",
             "GOOGLE_CLIENT_ID": google.client_id,
             "GOOGLE_CLIENT_SECRET": google.client_secret,
             "LOCAL_GOOGLE": json.dumps(google.settings),

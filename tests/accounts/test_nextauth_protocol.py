@@ -8,8 +8,9 @@ from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Profile, User
 from tests.conftest import signed_in
+from wavelength.tenancy import tenant
 
 HERE = "http://testserver"
 CLIENT = "https://chat.example.com"
@@ -47,6 +48,15 @@ def test_session_tells_who_is_signed_in(as_alice: Client, alice: User) -> None:
     assert session["expires"].endswith("Z")
     assert timedelta(days=29) < expires - timezone.now() <= timedelta(days=30)
     assert "no-store" in response["Cache-Control"]
+
+
+def test_session_shows_the_picture_at_its_full_address(as_alice: Client, alice: User) -> None:
+    with tenant(alice.pk):
+        Profile.objects.update(avatar="avatars/a-picture.webp")
+
+    image = as_alice.get("/api/auth/session").json()["user"]["image"]
+
+    assert image == f"{HERE}/media/avatars/a-picture.webp"
 
 
 def test_session_is_empty_when_signed_out(db: None, anonymous: Client) -> None:

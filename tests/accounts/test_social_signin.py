@@ -1,6 +1,7 @@
 """Signing in with Google and GitHub, against local servers that speak their OAuth 2."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.conf import LazySettings
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
@@ -293,6 +295,27 @@ def test_callback_of_a_provider_without_credentials_is_not_there(
 
     for name in ("google", "github", "myspace"):
         assert anonymous.get(f"/api/auth/callback/{name}?code=1&state=2").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+def test_two_tabs_at_once_make_one_account(door: Door) -> None:
+    browsers = [Client() for _ in range(4)]
+    backs = [httpx.get(door.consent_address(browser)).headers["location"] for browser in browsers]
+
+    def arrive(browser: Client, back: str) -> str:
+        try:
+            return str(browser.get(back.removeprefix(SITE))["Location"])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(browsers)) as threads:
+        ends = list(threads.map(arrive, browsers, backs))
+
+    assert User.objects.count() == SocialAccount.objects.count() == EmailAddress.objects.count() == 1
+    # Who came a moment too late is asked to try again, or told by mail that the account exists.
+    late = reverse("account_email_verification_sent")
+    assert "/" in ends
+    assert all(end in ("/", late) or "error=OAuthCreateAccount" in end for end in ends)
 
 
 def test_sessions_of_the_anonymous_leave_no_trace_of_the_provider(db: None, door: Door, anonymous: Client) -> None:
