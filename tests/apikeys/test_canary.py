@@ -1,0 +1,191 @@
+"""A key goes through everything that may happen to it; afterwards it is found nowhere but sealed.
+
+Against the real server with its log, local providers that repeat the key they were sent, and the files of
+PostgreSQL itself, write-ahead log included.
+"""
+
+import base64
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from accounts.models import User
+from apikeys import vault
+from apikeys.models import ApiKey
+from tests.apikeys.conftest import KEYS_URL
+from tests.conftest import signed_in
+from tests.processes import Running, serve
+from tests.servers.local import Received, Reply, json_reply
+from tests.servers.providers import OpenAI
+from wavelength.tenancy import tenant
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"]),
+    pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the server's files are elsewhere"),
+]
+CANARY = f"sk-canary-{secrets.token_hex(16)}"
+OTHERS = [f"sk-canary-{secrets.token_hex(16)}" for _ in range(3)]
+# What is stored in the clear beside it: when it is not found, the search finds nothing at all.
+MARKER = f"marker-{secrets.token_hex(16)}"
+PAGE = "/keys/new/"
+
+
+class Parrot(OpenAI):
+    """A provider that says the key back to whoever asks, in body and headers, as none should."""
+
+    def answer(self, request: Received) -> Reply:
+        key = self.key_of(request)
+        status = {"unauthorized": 401, "forbidden": 403, "limited": 429, "broken": 500}.get(self.mode, 200)
+        body = self.listing("/models") if self.mode == "ok" else {"error": f"Incorrect API key provided: {key}"}
+        return json_reply(body, status, X_Key=key)
+
+
+class Browser:
+    """A signed-in browser that remembers every byte it was shown."""
+
+    def __init__(self, running: Running, person: User) -> None:
+        cookie = signed_in(person).cookies[settings.SESSION_COOKIE_NAME].value
+        self.http = httpx.Client(base_url=running.url, cookies={settings.SESSION_COOKIE_NAME: cookie}, timeout=30)
+        self.seen = b""
+
+    def call(self, method: str, url: str, **more: object) -> httpx.Response:
+        response = self.http.request(method, url, **more)  # type: ignore[arg-type]  # httpx's own options
+        self.seen += response.content + repr(response.headers.raw).encode()
+        return response
+
+    def post_form(self, url: str, **fields: str) -> httpx.Response:
+        page = self.call("GET", url)
+        token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        assert token
+        headers = {"Referer": f"{self.http.base_url}{url}", "Origin": str(self.http.base_url).rstrip("/")}
+        return self.call("POST", url, data=fields | {"csrfmiddlewaretoken": token}, headers=headers)
+
+
+@pytest.mark.parametrize("debug", ["false", "true"])
+def test_it_is_found_only_sealed(alice: User, bob: User, tmp_path: Path, debug: str) -> None:
+    User.objects.filter(pk=bob.pk).update(is_staff=True)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with (
+        Parrot() as provider,
+        serve(
+            OPENAI_BASE_URL=provider.base_url,
+            PROVIDER_TIMEOUT="5",
+            DEBUG=debug,
+            TMPDIR=str(temporary),
+            ALLOW_PRIVATE_PROVIDER_ADDRESSES="true",
+        ) as running,
+    ):
+        browser, admin = Browser(running, alice), Browser(running, bob)
+        key_id = add_and_fail_to_add(browser)
+        for mode in ("ok", "unauthorized", "forbidden", "limited", "broken", "garbage"):
+            provider.mode = mode
+            assert browser.call("POST", f"{KEYS_URL}/{key_id}/validation").status_code == 200
+        look_around(browser, admin, key_id)
+        with nothing_can_be_stored():
+            assert browser.call("POST", KEYS_URL, json=body(OTHERS[0])).status_code == 500
+            assert browser.post_form(PAGE, provider="openai", api_key=OTHERS[1]).status_code == 500
+        log = running.log
+
+    assert provider.seen_keys[0] == CANARY
+    assert "failed" in log
+    for where, haystack in (
+        ("an answer", browser.seen),
+        ("the admin", admin.seen),
+        ("the log", log.encode()),
+        *((str(file), file.read_bytes()) for file in temporary.rglob("*") if file.is_file()),
+    ):
+        assert found(haystack) == [], where
+    assert MARKER.encode() in browser.seen
+    assert in_the_data_directory(MARKER)
+    assert not any(in_the_data_directory(secret) for secret in (CANARY, *OTHERS))
+    with tenant(alice.pk):
+        assert vault.open_key(ApiKey.objects.get(key_name=MARKER)).secret.reveal() == CANARY
+
+
+def body(secret: str, **more: str) -> dict[str, str]:
+    return {"provider": "openai", "apiKey": secret, **more}
+
+
+def add_and_fail_to_add(browser: Browser) -> str:
+    """Store the canary, and send it in every way that is refused; answers the stored key's id."""
+    key_id = str(browser.call("POST", KEYS_URL, json=body(CANARY, keyName=MARKER)).json()["data"]["id"])
+    refused = [
+        body(CANARY),
+        body(CANARY + " with a space"),
+        body(CANARY, baseUrl="ftp://x"),
+        body(CANARY, dailyLimit="many"),
+        body(CANARY) | {"provider": CANARY},
+        {"apiKey": [CANARY], "provider": "openai"},
+        {"apiKey": {CANARY: CANARY}, "provider": "openai"},
+    ]
+    for one in refused:
+        assert browser.call("POST", KEYS_URL, json=one).status_code in (400, 409)
+    json_type = {"Content-Type": "application/json"}
+    assert browser.call("POST", KEYS_URL, content=f'{{"apiKey": "{CANARY}"', headers=json_type).status_code == 400
+    assert browser.call("POST", KEYS_URL, content=CANARY, headers={"Content-Type": "text/plain"}).status_code == 415
+    assert browser.call("PUT", f"{KEYS_URL}/{key_id}", json={"apiKey": CANARY, "baseUrl": "x:y"}).status_code == 400
+    assert browser.call("PUT", f"{KEYS_URL}/{key_id}", json={"apiKey": CANARY}).status_code == 200
+    page = browser.post_form(PAGE, provider="openai", api_key=CANARY, key_name="Other", base_url="ftp://x")
+    assert page.status_code == 200
+    stored = browser.post_form(PAGE, provider="openai", api_key=OTHERS[2], key_name="From the page")
+    assert stored.status_code == 302
+    return key_id
+
+
+def look_around(browser: Browser, admin: Browser, key_id: str) -> None:
+    """Look at every page that knows of the key."""
+    for url in (KEYS_URL, "/api/profile", "/keys/", f"/keys/{key_id}/", f"/keys/{key_id}/secret/"):
+        assert browser.call("GET", url).status_code == 200
+    for url in ("/admin/apikeys/apikey/", f"/admin/apikeys/apikey/{key_id}/change/", "/admin/accounts/auditevent/"):
+        assert admin.call("GET", url).status_code == 200
+
+
+@contextmanager
+def nothing_can_be_stored() -> Iterator[None]:
+    """The database refuses new keys: what nobody foresaw."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("REVOKE INSERT ON apikeys_apikey FROM wl_app")
+        try:
+            yield
+        finally:
+            cursor.execute("GRANT INSERT ON apikeys_apikey TO wl_app")
+
+
+def found(haystack: bytes) -> list[str]:
+    """The canaries in these bytes, as they are or in another writing."""
+    return [
+        secret
+        for secret in (CANARY, *OTHERS)
+        if any(writing in haystack for writing in (secret.encode(), *other_writings(secret)))
+    ]
+
+
+def other_writings(secret: str) -> Iterator[bytes]:
+    yield secret.encode("utf-16-le")
+    yield secret.encode().hex().encode()
+    # In base64 what stands before shifts it: the middle of each of the three.
+    for shift in range(3):
+        yield base64.b64encode(b" " * shift + secret.encode())[4:-4]
+
+
+def in_the_data_directory(text: str) -> bool:
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    assert row is not None
+    writings = (text.encode(), *other_writings(text))
+    for file in Path(row[0]).parent.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            content = file.read_bytes()
+            if any(writing in content for writing in writings):
+                return True
+    return False
