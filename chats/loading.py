@@ -114,7 +114,7 @@ UPDATE_MESSAGES = """
             i.reasoning_tokens, i.output_tokens, i.metadata)
 """
 
-# The winner's order leads. A message that only the other side has follows the one it followed there.
+# The winner's order leads. A message that only the other side has stands before the next one that both have.
 ORDER_MESSAGES = """
     WITH both_sides AS (
         SELECT m.id, m.chat_id, m.position, g.newer, i.position AS sent,
@@ -123,30 +123,37 @@ ORDER_MESSAGES = """
           JOIN chats_message m ON m.user_id = %(user)s AND m.chat_id = g.chat_id
           LEFT JOIN incoming_message i ON i.ordinal = g.ordinal AND i.client_id = m.client_id
          WHERE g.chat_id = ANY(%(chats)s)
-    ), led AS (
-        SELECT id, chat_id, position, CASE WHEN newer THEN sent ELSE stored END AS leading,
-               CASE WHEN newer THEN stored ELSE sent END AS following
+    ), sides AS (
+        SELECT id, chat_id, position, CASE WHEN newer THEN sent ELSE stored END AS led_at,
+               CASE WHEN newer THEN stored ELSE sent END AS followed_at
           FROM both_sides
     ), anchored AS (
-        SELECT *, max(leading) OVER (PARTITION BY chat_id ORDER BY following ROWS UNBOUNDED PRECEDING) AS anchor
-          FROM led
+        SELECT *, min(led_at) OVER (PARTITION BY chat_id ORDER BY followed_at NULLS FIRST
+                                    ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS anchor
+          FROM sides
     ), placed AS (
         SELECT id, position,
                row_number() OVER (PARTITION BY chat_id
-                                  ORDER BY coalesce(leading, anchor, -1), leading IS NULL, following) - 1 AS place
+                                  ORDER BY coalesce(led_at, anchor, 2147483647), led_at IS NOT NULL, followed_at) - 1 AS place
           FROM anchored
     )
     UPDATE chats_message m SET position = placed.place
       FROM placed WHERE m.user_id = %(user)s AND m.id = placed.id AND placed.position <> placed.place
 """
 
-UPDATE_NEWER_CHATS = f"""
+UPDATE_NEWER_CHATS = """
     UPDATE chats_chat c
        SET title = i.title, model = i.model, status = i.status, updated_at = i.updated_at, indexed = false,
-           total_cost = coalesce(i.total_cost, t.cost, 0), total_tokens = coalesce(i.total_tokens, t.tokens, 0)
-      FROM merging g JOIN incoming_chat i USING (ordinal) LEFT JOIN ({TOTALS}) t USING (ordinal)
+           total_cost = coalesce(i.total_cost, (
+               SELECT sum(m.cost) FROM chats_message m WHERE m.user_id = c.user_id AND m.chat_id = c.id
+           ), 0),
+           total_tokens = coalesce(i.total_tokens, (
+               SELECT sum(coalesce(m.input_tokens, 0) + coalesce(m.reasoning_tokens, 0) + coalesce(m.output_tokens, 0))
+                 FROM chats_message m WHERE m.user_id = c.user_id AND m.chat_id = c.id
+           ), 0)
+      FROM merging g JOIN incoming_chat i USING (ordinal)
      WHERE g.newer AND NOT g.deleted AND c.user_id = %(user)s AND c.id = g.chat_id
-"""  # noqa: S608  (a constant above)
+"""
 
 COUNT_ADDED = """
     UPDATE chats_chat c
