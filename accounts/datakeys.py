@@ -18,7 +18,7 @@ from wavelength.ids import uuid7
 from wavelength.tenancy import tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from wavelength.envelope import KeyWrapper
 
@@ -90,7 +90,7 @@ def missing_ring_keys() -> dict[str, int]:
     return {key: held for key, held in ring_keys_in_use().items() if not ring.has(key)}
 
 
-def rewrap_data_keys() -> Iterator[EnvelopeError | None]:
+def rewrap_data_keys() -> Generator[EnvelopeError | None, None, None]:
     """Wrap every data key with the primary ring key; yields once for each, an error if it failed.
 
     Each is a transaction of its own, so it may be stopped at any moment and run again, also

@@ -24,7 +24,7 @@ BINDING: Final = Binding(owner=None, column="mfa_authenticator.data")
 SEALED_FIELDS: Final = ("secret", "seed")
 
 
-class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+class MFAAdapter(DefaultMFAAdapter):
     """Seals TOTP secrets and the seeds of recovery codes."""
 
     def encrypt(self, text: str) -> str:

@@ -14,7 +14,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 def code_now() -> str:
-    return format_hotp_value(hotp_value(SECRET, next(yield_hotp_counters_from_time())))
+    return str(format_hotp_value(hotp_value(SECRET, next(yield_hotp_counters_from_time()))))
 
 
 def test_it_works(alice: User) -> None:

@@ -5,6 +5,7 @@ PostgreSQL itself, write-ahead log included.
 """
 
 import base64
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the server's files are elsewhere"),
 ]
 CANARY = f"sk-canary-{secrets.token_hex(16)}"
-OTHERS = [f"sk-canary-{secrets.token_hex(16)}" for _ in range(3)]
+OTHERS = [f"sk-canary-{secrets.token_hex(16)}" for _ in range(5)]
 # What is stored in the clear beside it: when it is not found, the search finds nothing at all.
 MARKER = f"marker-{secrets.token_hex(16)}"
 PAGE = "/keys/new/"
@@ -89,6 +90,7 @@ def test_it_is_found_only_sealed(alice: User, bob: User, tmp_path: Path, debug: 
         for mode in ("ok", "unauthorized", "forbidden", "limited", "broken", "garbage"):
             provider.mode = mode
             assert browser.call("POST", f"{KEYS_URL}/{key_id}/validation").status_code == 200
+        hand_over(browser)
         look_around(browser, admin, key_id)
         with nothing_can_be_stored():
             assert browser.call("POST", KEYS_URL, json=body(OTHERS[0])).status_code == 500
@@ -139,6 +141,25 @@ def add_and_fail_to_add(browser: Browser) -> str:
     stored = browser.post_form(PAGE, provider="openai", api_key=OTHERS[2], key_name="From the page")
     assert stored.status_code == 302
     return key_id
+
+
+def hand_over(browser: Browser) -> None:
+    """What a browser kept arrives whole, in part, and not at all."""
+    config = {
+        "apiKey": OTHERS[3],
+        "providers": {
+            "openai": {"apiKey": CANARY, "enabled": True, "priority": 1},
+            "xai": {"apiKey": f"with a space {OTHERS[4]}", "enabled": True, "priority": 2},
+            "google": {"apiKey": [OTHERS[4]], "baseUrl": OTHERS[4], "enabled": True, "priority": 3},
+            "mistral": {"apiKey": OTHERS[4], "enabled": True, "priority": 4},
+        },
+    }
+    payload = {"chats": [], "config": config, "anonymousId": "a-browser"}
+    handed = browser.call("POST", "/api/migration", json=payload)
+    assert (handed.status_code, handed.json()["data"]["migratedApiKeys"]) == (206, 1)
+    cut = json.dumps(payload)[:-20]
+    response = browser.call("POST", "/api/migration", content=cut, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
 
 
 def look_around(browser: Browser, admin: Browser, key_id: str) -> None:

@@ -1,5 +1,6 @@
 """The same key from several sides at once."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -15,12 +16,12 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "oper
 SIDES = 6
 
 
-def at_once(person: User, method: str, url: str, bodies: list[dict[str, object]]) -> list[int]:
+def at_once(person: User, method: str, url: str, bodies: Sequence[Mapping[str, object]]) -> list[int]:
     """The statuses of calls that begin together, each on a connection of its own."""
     barrier = Barrier(len(bodies))
     clients = [signed_in(person) for _ in bodies]
 
-    def side(client: Client, body: dict[str, object]) -> int:
+    def side(client: Client, body: Mapping[str, object]) -> int:
         barrier.wait()
         try:
             return call(client, method, url, body)[0]

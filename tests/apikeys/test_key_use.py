@@ -82,7 +82,8 @@ def test_the_operator_reads_no_ciphertext(add: Add) -> None:
     for column in ("envelope", "fingerprint", "hint", "key_name", "base_url"):
         with connections["operator"].cursor() as cursor:
             cursor.execute(
-                "SELECT has_column_privilege('apikeys_apikey', %s, 'SELECT'), has_table_privilege('apikeys_apikey', 'UPDATE')",
+                "SELECT has_column_privilege('apikeys_apikey', %s, 'SELECT'),"
+                " has_table_privilege('apikeys_apikey', 'UPDATE')",
                 [column],
             )
             assert cursor.fetchone() == (False, False)
