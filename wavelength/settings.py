@@ -80,15 +80,24 @@ if not DEBUG:
 
 # ── The database: one, under three roles ─────────────────────────────────────────────────────
 
-_embedded = {} if env.str("DATABASE_URL", default="") else embedded.urls(DATA_DIR) or {}
 # Whether the PostgreSQL that `make run` starts is the one in use.
-EMBEDDED = not env.str("DATABASE_URL", default="")
+EMBEDDED = not env.str("DATABASE_URL", default="") and not env.str("DATABASE_OWNER_URL", default="")
+_embedded = embedded.urls(DATA_DIR) or {} if EMBEDDED else {}
 
 
 def _database(url: str, engine: str, **options: Any) -> dict[str, Any]:
     config: dict[str, Any] = env.db_url_config(url, engine=engine)
     config.setdefault("OPTIONS", {}).update(options)
-    return {**config, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    # A pool and connections that stay with their thread exclude each other.
+    max_age = 0 if options.get("pool") else None
+    return {**config, "CONN_MAX_AGE": max_age, "CONN_HEALTH_CHECKS": True}
+
+
+def _pool(value: str) -> bool | dict[str, int]:
+    """DATABASE_POOL: true, or the most connections that one process may hold."""
+    if value.isdecimal() and int(value) > 0:
+        return {"min_size": 1, "max_size": int(value)}
+    return value.lower() in ("true", "yes", "on")
 
 
 # Prepared statements on the server: worth 35–85 % (DESIGN.md §1). Off only behind a pooler that
@@ -106,7 +115,9 @@ _urls = {
 }
 DATABASES: dict[str, dict[str, Any]] = {
     # The web, the API and the worker, as wl_app.
-    "default": _database(_urls["default"], "wavelength.tenancy", **_bound)
+    "default": _database(
+        _urls["default"], "wavelength.tenancy", pool=_pool(env.str("DATABASE_POOL", default="false")), **_bound
+    )
     | {"ATOMIC_REQUESTS": True, "TEST": {"MIRROR": "owner"}},
 }
 if _urls["operator"]:

@@ -10,6 +10,8 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
+from wavelength.tenancy.roles import ways_past
+
 STARTUP = "startup"
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,7 @@ def check_role(
         return []
     try:
         with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
-            role, passes = cursor.fetchone()
+            ways = ways_past(cursor)
     except DatabaseError as error:
         return [
             checks.Error(
@@ -46,9 +47,9 @@ def check_role(
                 id="wavelength.E001",
             )
         ]
-    if passes:
+    if ways:
         message = (
-            f"DATABASE_URL connects as {role}, which can pass row-level security by."
+            f"DATABASE_URL connects as a role that can pass row-level security by: {', '.join(ways)}."
             " Connect as wl_app (`manage.py setup_database` makes it)."
         )
         kind = checks.Warning if settings.DEBUG else checks.Error

@@ -21,7 +21,6 @@ GOOD = f"""
     ALTER TABLE note ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
     CREATE POLICY tenant ON note_book TO wl_app USING ({IS_TENANT}) WITH CHECK ({IS_TENANT});
     CREATE POLICY tenant ON note TO wl_app USING ({IS_TENANT}) WITH CHECK ({IS_TENANT});
-    GRANT SELECT, INSERT, UPDATE, DELETE ON note, note_book TO wl_app;
     GRANT SELECT ON note, note_book TO wl_backup;
 """
 CLEARS = "ALTER TABLE note ADD CONSTRAINT clears FOREIGN KEY (user_id, book_id) REFERENCES note_book (user_id, id)"

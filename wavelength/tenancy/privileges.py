@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from wavelength.tenancy.roles import wanted_grants
+from wavelength.tenancy.roles import owned, wanted_grants
 
 # (table, role, privilege, column or "" for the whole table)
 Right = tuple[str, str, str, str]
@@ -64,7 +65,9 @@ RIGHTS = """
 def privilege_faults(connection: BaseDatabaseWrapper) -> list[str]:
     """How roles and grants differ from what roles.py and the models say, one sentence each."""
     with connection.cursor() as cursor:
-        tables = sorted(connection.introspection.table_names(cursor))
+        tables = sorted(
+            {*owned(cursor, "r", "p"), *_model_tables()} & set(connection.introspection.table_names(cursor))
+        )
         found = []
         for rule in ROLE_RULES:
             cursor.execute(rule, {"tables": tables})
@@ -75,6 +78,10 @@ def privilege_faults(connection: BaseDatabaseWrapper) -> list[str]:
     found += [f"{_told(right)}, which nothing here grants." for right in sorted(held - wanted)]
     found += [f"{_told(right, 'may not')}: run `manage.py migrate`." for right in sorted(wanted - held)]
     return found
+
+
+def _model_tables() -> set[str]:
+    return {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
 
 
 def _wanted_rights(tables: list[str]) -> Iterator[Right]:

@@ -6,16 +6,21 @@ secrets or to what people write. ``wl_backup`` reads everything, for pg_dump.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.apps import apps
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
-from psycopg import Connection, sql
+from psycopg import Connection, InternalError, sql
 from psycopg.errors import InsufficientPrivilege
+from psycopg.rows import TupleRow
 
 ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
 ROLES = ("wl_owner", "wl_app", "wl_operator", "wl_backup")
+MAY_BYPASS = ("wl_owner", "wl_backup")
 
 # What the admin may do on tables of packages, by app label or table: the rest is closed to it.
 # Left out on purpose: mfa_authenticator (sealed TOTP secrets), e-mail confirmation keys, tokens.
@@ -33,6 +38,53 @@ OPERATOR_ON_PACKAGES: Mapping[str, tuple[str, ...]] = {
 # Tables that the application only reads.
 READ_ONLY = frozenset({"django_content_type", "auth_permission", "django_migrations"})
 
+WRONG_ATTRIBUTES = """
+    SELECT attribute
+      FROM pg_roles,
+           unnest(ARRAY['NOSUPERUSER', 'NOBYPASSRLS', 'NOCREATEROLE', 'NOREPLICATION'],
+                  ARRAY[rolsuper, rolbypassrls AND NOT %(may_bypass)s, rolcreaterole, rolreplication])
+               AS a (attribute, wrong)
+     WHERE rolname = %(role)s AND wrong
+"""
+MEMBERSHIPS = """
+    SELECT DISTINCT g.rolname::text
+      FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
+     WHERE r.rolname = %(role)s
+"""
+LACKING = """
+    SELECT format('%s may not %s.', role, what)
+      FROM (VALUES
+            ('wl_app', 'connect to this database', has_database_privilege('wl_app', current_database(), 'CONNECT')),
+            ('wl_app', 'make temporary tables', has_database_privilege('wl_app', current_database(), 'TEMPORARY')),
+            ('wl_operator', 'connect here', has_database_privilege('wl_operator', current_database(), 'CONNECT')),
+            ('wl_app', 'use the schema public', has_schema_privilege('wl_app', 'public', 'USAGE')),
+            ('wl_owner', 'create tables', has_schema_privilege('wl_owner', 'public', 'CREATE')),
+            (current_user::text, 'act as wl_owner', pg_has_role('wl_owner', 'MEMBER'))) AS rights (role, what, held)
+     WHERE NOT held
+"""
+STAND_INS = """
+    SELECT c.relname::text, s.policy, r.rolname::text, s.command, NOT (r.rolbypassrls OR r.rolsuper) AS wanted
+      FROM pg_policy tenant
+      JOIN pg_class c ON c.oid = tenant.polrelid
+      JOIN pg_roles o ON o.oid = c.relowner AND o.rolname = 'wl_owner',
+           (VALUES ('owner', 'wl_owner', 'ALL'), ('backup', 'wl_backup', 'SELECT')) AS s (policy, role, command)
+      JOIN pg_roles r ON r.rolname = s.role
+     WHERE tenant.polname = 'tenant'
+       AND (r.rolbypassrls OR r.rolsuper)
+           = EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = s.policy)
+"""
+WAYS_PAST = """
+    SELECT CASE WHEN r.rolname = current_user THEN '' ELSE format('as a member of %s, ', r.rolname) END
+           || CASE WHEN r.rolsuper THEN 'it is a superuser'
+                   WHEN r.rolbypassrls THEN 'it has BYPASSRLS'
+                   ELSE 'it owns tables of ours' END
+      FROM pg_roles r
+     WHERE pg_has_role(current_user, r.oid, 'MEMBER')
+       AND (r.rolsuper OR r.rolbypassrls
+            OR EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relrowsecurity))
+     ORDER BY r.rolname <> current_user, 1
+"""
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -44,75 +96,155 @@ class Grant:
     columns: tuple[str, ...] = ()
 
 
-def create_roles(connection: Connection[tuple[object, ...]], passwords: Mapping[str, str]) -> bool:
+class RolesError(RuntimeError):
+    """The roles could not be made as they must be; the text says what to do."""
+
+
+def create_roles(connection: Connection[TupleRow], passwords: Mapping[str, str]) -> bool:
     """Create or mend the four roles and what they may do with this database; any number of times.
 
-    ``connection`` must be of a role that may create roles (a superuser, or CREATEROLE).
+    ``connection``, in autocommit, must be of a role that may create roles (a superuser, or CREATEROLE).
     ``passwords`` maps role names to passwords; a role without one keeps its own, or cannot log in.
-    Returns whether ``wl_owner`` and ``wl_backup`` could be given BYPASSRLS.
+    Returns whether ``wl_owner`` and ``wl_backup`` pass the policies by (BYPASSRLS); where they do not, policies
+    of their own stand in (``stand_in_for_bypass``). Raises RolesError, or psycopg's InsufficientPrivilege.
     """
     bypass = True
     for role in ROLES:
         exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
         if not exists:
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        password = passwords.get(role)
-        if password:
-            connection.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
-            )
-        if role in ("wl_owner", "wl_backup"):
+        if role in passwords:
+            _set_password(connection, role, passwords[role])
+        _mend(connection, role)
+        if role in MAY_BYPASS:
             bypass = _allow_bypass(connection, role) and bypass
     _grant_database(connection)
+    _verify(connection)
     return bypass
 
 
-def _allow_bypass(connection: Connection[tuple[object, ...]], role: str) -> bool:
+def _set_password(connection: Connection[TupleRow], role: str, password: str) -> None:
+    # As a SCRAM verifier, so that no log of the server ever holds the password.
+    statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     try:
-        with connection.transaction():
-            connection.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(sql.Identifier(role)))
-    except InsufficientPrivilege:
-        row = connection.execute("SELECT rolbypassrls FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-        return bool(row and row[0])
-    return True
+        connection.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
+    except InternalError:
+        # Some managed services want to hash it themselves.
+        connection.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
 
 
-def _grant_database(connection: Connection[tuple[object, ...]]) -> None:
-    row = connection.execute("SELECT current_database(), current_user::text").fetchone()
-    assert row is not None
-    database, admin = (sql.Identifier(str(name)) for name in row)
-    if str(row[1]) != "wl_owner":
+def _mend(connection: Connection[TupleRow], role: str) -> None:
+    """Take back what lets a role do more than its part; touches nothing where nothing is wrong."""
+    wrong = connection.execute(WRONG_ATTRIBUTES, {"role": role, "may_bypass": role in MAY_BYPASS}).fetchall()
+    for (attribute,) in wrong:
+        connection.execute(sql.SQL("ALTER ROLE {} " + str(attribute)).format(sql.Identifier(role)))
+    if role == "wl_owner":
+        return
+    for (group,) in connection.execute(MEMBERSHIPS, {"role": role}).fetchall():
+        connection.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(str(group)), sql.Identifier(role)))
+
+
+def _allow_bypass(connection: Connection[TupleRow], role: str) -> bool:
+    held = "SELECT rolbypassrls FROM pg_roles WHERE rolname = %s"
+    with suppress(InsufficientPrivilege):
+        connection.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(sql.Identifier(role)))
+    return connection.execute(held, [role]).fetchone() == (True,)
+
+
+def _grant_database(connection: Connection[TupleRow]) -> None:
+    database, admin = (
+        sql.Identifier(str(name))
+        for name in connection.execute("SELECT current_database(), current_user").fetchone() or ()
+    )
+    if connection.execute(
+        "SELECT pg_has_role('wl_owner', 'MEMBER') AND NOT rolsuper FROM pg_roles WHERE rolname = current_user"
+    ).fetchone() == (False,):
         # So that migrations, logged in as this role, may SET ROLE wl_owner (Django's assume_role).
         connection.execute(sql.SQL("GRANT wl_owner TO {}").format(admin))
+    # PUBLIC keeps its CONNECT: on a managed service, roles of the service's own may live by it.
     for statement in (
-        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
         "GRANT CONNECT, TEMPORARY ON DATABASE {} TO wl_app, wl_owner",
         "GRANT CONNECT ON DATABASE {} TO wl_operator, wl_backup",
-        # Statements are bounded for people; the owner's migrations are not.
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "GRANT USAGE, CREATE ON SCHEMA public TO wl_owner",
+        "GRANT USAGE ON SCHEMA public TO wl_app, wl_operator, wl_backup",
     ):
         connection.execute(sql.SQL(statement).format(database))
-    connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    connection.execute("GRANT USAGE, CREATE ON SCHEMA public TO wl_owner")
-    connection.execute("GRANT USAGE ON SCHEMA public TO wl_app, wl_operator, wl_backup")
+
+
+def _verify(connection: Connection[TupleRow]) -> None:
+    # Whoever owns neither database nor schema grants nothing, and PostgreSQL only warns.
+    lacking = [str(sentence) for (sentence,) in connection.execute(LACKING).fetchall()]
+    if lacking:
+        raise RolesError(
+            f"{' '.join(lacking)} The role in DATABASE_OWNER_URL could not grant it: use the database's owner."
+        )
 
 
 def grant_tables(connection: BaseDatabaseWrapper) -> None:
-    """Give every role exactly what the models say, and take back the rest; after each migrate."""
-    with connection.cursor() as cursor:
-        tables = set(connection.introspection.table_names(cursor))
-        for table in sorted(tables):
-            name = connection.ops.quote_name(table)
-            cursor.execute(f"REVOKE ALL ON {name} FROM PUBLIC, wl_app, wl_operator, wl_backup")
-            cursor.execute(f"GRANT SELECT ON {name} TO wl_backup")
+    """Give every role exactly what the models say, and take back the rest; after each migrate.
+
+    In one transaction: a server that runs meanwhile never meets a table without its rights.
+    """
+    quote = connection.ops.quote_name
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        tables = owned(cursor, "r", "p")
+        for table in tables:
+            cursor.execute(f"REVOKE ALL ON {quote(table)} FROM PUBLIC, wl_app, wl_operator, wl_backup")
+            cursor.execute(f"GRANT SELECT ON {quote(table)} TO wl_backup")
         for grant in wanted_grants(tables):
-            columns = ", ".join(connection.ops.quote_name(column) for column in grant.columns)
+            columns = ", ".join(map(quote, grant.columns))
             cursor.execute(
-                f"GRANT {grant.privilege} {f'({columns})' if columns else ''}"
-                f" ON {connection.ops.quote_name(grant.table)} TO {grant.role}"
+                f"GRANT {grant.privilege} {f'({columns})' if columns else ''} ON {quote(grant.table)} TO {grant.role}"
             )
-        cursor.execute("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO wl_app")
-        cursor.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO wl_operator")
-        cursor.execute("GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO wl_backup")
+        for sequence in owned(cursor, "S"):
+            cursor.execute(f"REVOKE ALL ON SEQUENCE {quote(sequence)} FROM PUBLIC, wl_app, wl_operator, wl_backup")
+            cursor.execute(f"GRANT USAGE, SELECT ON SEQUENCE {quote(sequence)} TO wl_app")
+            cursor.execute(f"GRANT USAGE ON SEQUENCE {quote(sequence)} TO wl_operator")
+            cursor.execute(f"GRANT SELECT ON SEQUENCE {quote(sequence)} TO wl_backup")
+        stand_in_for_bypass(cursor)
+
+
+def stand_in_for_bypass(cursor: CursorWrapper) -> None:
+    """Where the owner or the backup role lacks BYPASSRLS, let it see rows by a policy; nowhere else.
+
+    Without, the forced policies would hide every row from data migrations, definer functions and dumps
+    (docs/decisions/owner-without-bypassrls.md). Follows when a role gains or loses the attribute.
+    """
+    cursor.execute(STAND_INS)
+    for table, policy, role, command, wanted in cursor.fetchall():
+        if wanted:
+            cursor.execute(f'CREATE POLICY {policy} ON "{table}" FOR {command} TO "{role}" USING (true)')
+        else:
+            cursor.execute(f'DROP POLICY {policy} ON "{table}"')
+
+
+def owned(cursor: CursorWrapper, *kinds: str) -> list[str]:
+    """The relations of these kinds (pg_class.relkind) that belong to us, by name: a database may hold others."""
+    cursor.execute(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = ANY (%s::\"char\"[]) AND r.rolname = 'wl_owner'"
+        "   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+        " ORDER BY 1",
+        [list(kinds)],
+    )
+    return [name for (name,) in cursor.fetchall()]
+
+
+def ways_past(cursor: CursorWrapper) -> list[str]:
+    """How the connected role could pass row-level security by, itself or through a role it is a member of."""
+    cursor.execute(WAYS_PAST)
+    return [way for (way,) in cursor.fetchall()]
+
+
+def stands_in(cursor: CursorWrapper) -> list[str]:
+    """The roles that lack BYPASSRLS and so see rows by a policy of their own."""
+    cursor.execute(
+        "SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s) AND NOT rolbypassrls AND NOT rolsuper",
+        [list(MAY_BYPASS)],
+    )
+    return [name for (name,) in cursor.fetchall()]
 
 
 def wanted_grants(tables: Iterable[str]) -> Iterator[Grant]:
@@ -130,7 +262,8 @@ def wanted_grants(tables: Iterable[str]) -> Iterator[Grant]:
 def _application(table: str, model: type[Model] | None) -> tuple[str, ...]:
     if table in READ_ONLY:
         return ("SELECT",)
-    return tuple(getattr(model, "app_privileges", ALL))
+    # A table without a model is not the application's.
+    return tuple(getattr(model, "app_privileges", ALL)) if model else ()
 
 
 def _operator(table: str, model: type[Model] | None) -> Iterator[Grant]:
