@@ -1,6 +1,9 @@
 """manage.py check_encryption opens everything that is sealed, and generate_encryption_key makes a key."""
 
 import base64
+import os
+import subprocess
+import sys
 from io import StringIO
 
 import pytest
@@ -13,6 +16,7 @@ from pytest_django import Settings
 from accounts.models import DataKey, User
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import SECRETS, add_for
+from tests.processes import ROOT
 from wavelength.envelope import KeyRing, generate_ring_key
 from wavelength.tenancy import tenant
 
@@ -108,3 +112,20 @@ def test_a_generated_key_is_a_ring() -> None:
 
     assert len(first.getvalue().strip()) == 64
     assert KeyRing.from_hex(first.getvalue()).primary_id != KeyRing.from_hex(second.getvalue()).primary_id
+
+
+def test_a_key_is_generated_where_nothing_is_configured_yet() -> None:
+    configured = ("DEBUG", "SECRET_KEY", "NEXTAUTH_SECRET", "API_KEY_ENCRYPTION_KEY", "DATABASE_URL", "SITE_URL")
+    bare = {name: value for name, value in os.environ.items() if name not in configured}
+
+    made = subprocess.run(
+        [sys.executable, "manage.py", "generate_encryption_key"],
+        cwd=ROOT,
+        env=bare,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert len(made.stdout.strip()) == 64
