@@ -133,8 +133,10 @@ ORDER_MESSAGES = """
           FROM sides
     ), placed AS (
         SELECT id, position,
-               row_number() OVER (PARTITION BY chat_id
-                                  ORDER BY coalesce(led_at, anchor, 2147483647), led_at IS NOT NULL, followed_at) - 1 AS place
+               row_number() OVER (
+                   PARTITION BY chat_id
+                   ORDER BY coalesce(led_at, anchor, 2147483647), led_at IS NOT NULL, followed_at
+               ) - 1 AS place
           FROM anchored
     )
     UPDATE chats_message m SET position = placed.place

@@ -23,7 +23,7 @@ PENDING = """
 FORGET = "DELETE FROM chats_searchentry WHERE user_id = %(user)s AND chat_id = ANY(%(chats)s)"
 INDEX = """
     INSERT INTO chats_searchentry (id, user_id, chat_id, words)
-    SELECT id, user_id, chat_id, to_tsvector('simple', left(content, %(characters)s))
+    SELECT id, user_id, chat_id, to_tsvector('simple', left(content, %(characters)s::integer))
       FROM chats_message
      WHERE user_id = %(user)s AND chat_id = ANY(%(chats)s)
 """
