@@ -44,7 +44,7 @@ document.addEventListener("htmx:responseError", () => say(toasts.dataset.failed)
 document.addEventListener("htmx:sendError", () => say(toasts.dataset.offline));
 
 function say(text) {
-  const item = document.createElement("li");
+  const item = document.createElement("div");
   item.className = "toast toast-error";
   const line = document.createElement("p");
   line.textContent = text;

@@ -71,7 +71,7 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{formats.number_format(round(Decimal(seconds), 1), 1, use_l10n=True)} s"
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60} s"

@@ -1,0 +1,118 @@
+"""axe-core finds nothing on any page: light and dark, wide and as narrow as a phone."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Response
+
+from accounts.models import User
+from apikeys import vault
+from apikeys.models import ApiKey
+from chats.models import Chat, Source
+from chats.sync import take_over
+from tests.browser.conftest import SAMPLES, Open
+from wavelength.envelope import Secret
+from wavelength.tenancy import tenant
+
+AXE = (Path(__file__).parent / "axe.min.js").read_text()
+RUN = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  return found.violations.map(({id, nodes}) => `${id}: ${nodes.map(node => node.html).slice(0, 3).join("  ")}`);
+}"""
+SIZES = ((1280, 900), (360, 740))
+OUTSIDE = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing/")
+INSIDE = (
+    "/",
+    "/chats/",
+    "/chats/?q=zzzz",
+    "chat",
+    "/keys/",
+    "/keys/new/",
+    "/import/",
+    "/profile/",
+    "/security/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/2fa/",
+    "/accounts/sessions/",
+    "/accounts/logout/",
+    "/nothing/",
+)
+
+
+def check(page: Page) -> list[str]:
+    page.evaluate(AXE)
+    faults = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two it takes
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            found: list[str] = page.evaluate(RUN)
+            faults += [f"{scheme} {width}: {fault}" for fault in found]
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                faults.append(f"{width}: the page scrolls sideways")
+    return faults
+
+
+@pytest.fixture
+def full(alice: User) -> dict[str, Any]:
+    """An account with chats and keys in every state."""
+    take_over(user_id=alice.pk, body=(SAMPLES / "rich.json").read_bytes(), source=Source.DEMO)
+    for provider, secret in (("openai", "sk-proj-0f3a5b7c9d1e2f4a6b8c"), ("xai", "xai-0f3a5b7c9d1e2f4a6b8c")):
+        vault.store_key(user_id=alice.pk, provider=provider, secret=Secret(secret), key_name="Mine")
+    with tenant(alice.pk):
+        key = ApiKey.objects.first()
+        assert key is not None
+        ApiKey.objects.filter(pk=key.pk).update(is_valid=False, validation_error="xAI does not know this key.")
+        return {"chat": f"/chats/{Chat.objects.order_by('-message_count')[0].pk}/"}
+
+
+def test_it_works_signed_out(open_page: Open, db: None) -> None:
+    page = open_page(OUTSIDE[0])
+    faults = visit(page, OUTSIDE, check)
+    assert faults == {}
+
+
+def test_it_works_signed_in(full: dict[str, Any], alice: User, open_page: Open) -> None:
+    page = open_page("/", person=alice)
+    faults = visit(page, [full.get(path, path) for path in INSIDE], check)
+    assert faults == {}
+
+
+def test_it_works_on_an_empty_account(bob: User, open_page: Open) -> None:
+    page = open_page("/", person=bob)
+    assert visit(page, ["/", "/chats/", "/keys/"], check) == {}
+
+
+def test_it_works_in_a_dialog_and_with_the_menu_open(full: dict[str, Any], alice: User, open_page: Open) -> None:
+    page = open_page("/keys/", person=alice, viewport={"width": 360, "height": 740})
+    page.get_by_role("button", name="Menu").click()
+    page.evaluate(AXE)
+    assert page.evaluate(RUN) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Add a key").click()
+    page.get_by_role("dialog").wait_for()
+    assert page.evaluate(RUN) == []
+
+
+def test_a_first_visit_weighs_at_most_100_kb(full: dict[str, Any], alice: User, open_page: Open) -> None:
+    """Compressed, as it is served in production."""
+    for path in ("/", "/chats/", "/keys/", "/import/", full["chat"]):
+        page = open_page("about:blank", person=alice)
+        answers: list[Response] = []
+        page.on("response", lambda answer, kept=answers: kept.append(answer))
+        page.goto(path, wait_until="networkidle")
+        weight = sum(len(gzip.compress(answer.body())) for answer in answers)
+        assert 10_000 < weight <= 100_000, (path, weight)
+
+
+def visit(page: Page, paths: Any, inspect: Callable[[Page], list[str]]) -> dict[str, list[str]]:
+    found = {}
+    for path in paths:
+        page.goto(path)
+        if faults := inspect(page):
+            found[path] = faults
+    return found
