@@ -12,6 +12,7 @@ from uuid import UUID
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 
 from accounts.datakeys import system_data_key
 from wavelength.envelope import Binding, DataKey, EnvelopeError, Secret
@@ -34,6 +35,25 @@ class MFAAdapter(DefaultMFAAdapter):
     def decrypt(self, encrypted_text: str) -> str:
         """Answer the secret of an envelope. Raises EnvelopeError when it does not open."""
         return _open(system_data_key(), encrypted_text).reveal()
+
+
+def seal_unconfirmed(session: dict[str, Any]) -> dict[str, Any]:
+    """Answer a session with the secret sealed that its person has not confirmed with a first code yet."""
+    if SECRET_SESSION_KEY not in session:
+        return session
+    return session | {SECRET_SESSION_KEY: MFAAdapter().encrypt(session[SECRET_SESSION_KEY])}
+
+
+def open_unconfirmed(session: dict[str, Any]) -> dict[str, Any]:
+    """Answer a session as it was before `seal_unconfirmed`; what does not open is left out, for a new one."""
+    if SECRET_SESSION_KEY not in session:
+        return session
+    opened = dict(session)
+    try:
+        opened[SECRET_SESSION_KEY] = MFAAdapter().decrypt(session[SECRET_SESSION_KEY])
+    except EnvelopeError:
+        del opened[SECRET_SESSION_KEY]
+    return opened
 
 
 def open_all(data_key: DataKey, _: UUID | None) -> Iterator[bool]:

@@ -39,6 +39,18 @@ class SessionStore(DatabaseStore):
         self.person = None if user_id is None else User.from_db("default", fields, person)
         return Session(session_key=self.session_key, session_data=session_data, expire_date=self.expires)
 
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        """Sessions carry no policy, so nothing secret may stand in them."""
+        from accounts.mfa import seal_unconfirmed
+
+        return super().encode(seal_unconfirmed(session_dict))
+
+    def decode(self, session_data: str) -> dict[str, Any]:
+        """The other way round."""
+        from accounts.mfa import open_unconfirmed
+
+        return open_unconfirmed(super().decode(session_data))
+
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         session = cast("Session", super().create_model_instance(data))
         session.user_id = data.get(SESSION_KEY)
