@@ -167,6 +167,7 @@ def test_account_with_an_unconfirmed_address_is_not_taken_over_with_its_password
     assert who(anonymous) == "dana@example.com"
     squatter.refresh_from_db()
     assert not squatter.has_usable_password()
+    assert not Session.objects.filter(session_key=squatting_browser.session.session_key).exists()
     assert who(squatting_browser) is None
     assert not squatting_browser.login(email="dana@example.com", password=PASSWORD)
     assert [account.provider for account in SocialAccount.objects.filter(user=squatter)] == [door.name]
@@ -187,6 +188,17 @@ def test_address_that_a_confirmed_account_merely_claims_stays_free(alice: User, 
     assert who(anonymous) == "dana@example.com"
     assert User.objects.count() == 2
     assert not EmailAddress.objects.filter(user=alice, email="dana@example.com").exists()
+
+
+def test_account_with_another_confirmed_address_is_not_taken_over(alice: User, door: Door, anonymous: Client) -> None:
+    User.objects.filter(pk=alice.pk).update(email="dana@example.com")
+
+    door.walk_through(anonymous)
+
+    assert who(anonymous) is None
+    assert not SocialAccount.objects.exists()
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
 
 
 def test_unverified_provider_address_does_not_link(alice: User, door: Door, anonymous: Client) -> None:
