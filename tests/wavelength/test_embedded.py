@@ -186,14 +186,15 @@ def test_the_directory_it_makes_is_closed_whatever_the_umask(directory: Path) ->
     embedded.remove(directory / "deep/down")
 
 
-def test_long_path_with_spaces_and_signs(directory: Path) -> None:
-    far = directory / "a päth, with 100 % of 'its' signs & more" / ("x" * 60) / ("y" * 60)
+@pytest.mark.parametrize("name", ["a päth with 100 % of 'its' signs & more" + "x" * 60, "one, two"])
+def test_paths_in_which_no_socket_can_be(directory: Path, name: str) -> None:
+    far = directory / name
     with Server(far, durable=False) as server:
         urls = server.urls
         assert ask(urls["DATABASE_OWNER_URL"], "SELECT current_database()") == "wavelength"
         host = environ.Env.db_url_config(urls["DATABASE_URL"])["OPTIONS"]["host"]
         socket = Path(host)
-        assert len(host) < 60
+        assert not socket.is_relative_to(directory)
         assert mode(socket) == 0o700
         # Something empties /tmp between two runs: same address, made anew.
     shutil.rmtree(socket)
@@ -287,6 +288,21 @@ def test_ends_with_its_parent(directory: Path) -> None:
     holder.wait()
     assert eventually(lambda: not runs(pid))
     assert not (directory / "postgresql/cluster/postmaster.pid").exists(), "an orderly end"
+
+
+def test_takes_over_from_an_orphan(directory: Path) -> None:
+    # As where the system cannot end a child with its parent.
+    holder = python(
+        f"from wavelength.embedded import binaries; binaries.tied_to_parent = lambda signal: None\n{HOLD}", directory
+    )
+    orphan = int(first_line(holder).split()[0])
+    holder.kill()
+    holder.wait()
+    assert runs(orphan)
+    with Server(directory, durable=False) as server:
+        assert not runs(orphan)
+        assert "received fast shutdown request" in (directory / "postgresql/log.before").read_text()
+        ask(server.urls["DATABASE_OWNER_URL"])
 
 
 @pytest.mark.parametrize("content", ["", "{pid}\n/somewhere\n1700000000\n5432\n/tmp\n\n1 2\nready\n"])

@@ -13,8 +13,8 @@ server needs stands in `<data directory>/postgresql/`:
 PostgreSQL refuses to run as root, so root runs it as `nobody`.
 """
 
+from wavelength.embedded.binaries import programs
 from wavelength.embedded.place import EmbeddedError, data_directory, prepare, urls
-from wavelength.embedded.programs import programs
 from wavelength.embedded.server import Server, remove
 
 __all__ = ["EmbeddedError", "Server", "data_directory", "prepare", "programs", "remove", "urls"]

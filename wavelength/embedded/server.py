@@ -15,6 +15,7 @@ from typing import Self
 
 import psycopg
 
+from wavelength.embedded.binaries import run, runnable_programs
 from wavelength.embedded.place import (
     DATABASE,
     PORT,
@@ -32,7 +33,6 @@ from wavelength.embedded.place import (
     urls,
     written_credentials,
 )
-from wavelength.embedded.programs import run, runnable_programs
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
