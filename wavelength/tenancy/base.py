@@ -6,6 +6,7 @@
 import select
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from django.db import Error
 from django.db.backends.postgresql import base
@@ -13,7 +14,7 @@ from django.db.backends.utils import debug_transaction
 from psycopg import OperationalError
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import Escaping, ExecStatus, TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from wavelength.tenancy import current_tenant
@@ -84,6 +85,27 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 error = error_from_result(result)
                 # Without a state of its own it is not the server that speaks: the connection is gone.
                 raise error if error.sqlstate else OperationalError(str(error))
+
+    def literal(self, text: str) -> str:
+        """A text as it stands in a statement."""
+        self.ensure_connection()
+        return Escaping(self.connection.pgconn).escape_literal(text.encode()).decode()
+
+    def ask_as_tenant(self, user_id: UUID, question: str) -> tuple[Any, ...]:
+        """The first row of one statement as this person, outside any transaction, in one round trip.
+
+        PostgreSQL takes statements that come together as one transaction, which ends with them whatever happens;
+        so does SET LOCAL. They are planned each time: ask a function that keeps its plan.
+        """
+        self.validate_no_atomic_block()
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        message = f"SET LOCAL app.user_id = '{user_id}'; {question}"
+        with debug_transaction(self, message), self.wrap_database_errors:
+            cursor = self.connection.execute(message, prepare=False)
+            cursor.nextset()
+            row: tuple[Any, ...] = cursor.fetchone()
+            return row
 
     # The names of savepoints never come twice: prepared, they would drive the queries that do out of
     # psycopg's cache, and cost another round trip each.

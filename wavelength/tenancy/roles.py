@@ -58,8 +58,8 @@ LACKING = """
             ('wl_app', 'make temporary tables', has_database_privilege('wl_app', current_database(), 'TEMPORARY')),
             ('wl_operator', 'connect here', has_database_privilege('wl_operator', current_database(), 'CONNECT')),
             ('wl_app', 'use the schema public', has_schema_privilege('wl_app', 'public', 'USAGE')),
-            ('wl_owner', 'create tables', has_schema_privilege('wl_owner', 'public', 'CREATE')),
-            (current_user::text, 'act as wl_owner', pg_has_role('wl_owner', 'MEMBER'))) AS rights (role, what, held)
+            ('wl_owner', 'create tables', has_schema_privilege('wl_owner', 'public', 'CREATE'))
+           ) AS rights (role, what, held)
      WHERE NOT held
 """
 STAND_INS = """
@@ -153,13 +153,9 @@ def _allow_bypass(connection: Connection[TupleRow], role: str) -> bool:
 
 
 def _grant_database(connection: Connection[TupleRow]) -> None:
-    database, admin = (
-        sql.Identifier(str(name))
-        for name in connection.execute("SELECT current_database(), current_user").fetchone() or ()
-    )
-    if connection.execute(
-        "SELECT pg_has_role('wl_owner', 'MEMBER') AND NOT rolsuper FROM pg_roles WHERE rolname = current_user"
-    ).fetchone() == (False,):
+    names = connection.execute("SELECT current_database(), current_user::text").fetchone()
+    database, admin = (sql.Identifier(str(name)) for name in names or ())
+    if not _may_act_as_owner(connection):
         # So that migrations, logged in as this role, may SET ROLE wl_owner (Django's assume_role).
         connection.execute(sql.SQL("GRANT wl_owner TO {}").format(admin))
     # PUBLIC keeps its CONNECT: on a managed service, roles of the service's own may live by it.
@@ -173,9 +169,21 @@ def _grant_database(connection: Connection[TupleRow]) -> None:
         connection.execute(sql.SQL(statement).format(database))
 
 
+def _may_act_as_owner(connection: Connection[TupleRow]) -> bool:
+    # Tried, because PostgreSQL 16 has a membership that may not (a creator's own), and 15 does not know it.
+    try:
+        connection.execute("SET ROLE wl_owner")
+    except InsufficientPrivilege:
+        return False
+    connection.execute("RESET ROLE")
+    return True
+
+
 def _verify(connection: Connection[TupleRow]) -> None:
     # Whoever owns neither database nor schema grants nothing, and PostgreSQL only warns.
     lacking = [str(sentence) for (sentence,) in connection.execute(LACKING).fetchall()]
+    if not _may_act_as_owner(connection):
+        lacking.append("It may not act as wl_owner.")
     if lacking:
         raise RolesError(
             f"{' '.join(lacking)} The role in DATABASE_OWNER_URL could not grant it: use the database's owner."
