@@ -37,7 +37,7 @@ class SessionStore(DatabaseStore):
             return None
         session_data, self.expires, user_id, *person = row
         self.person = None if user_id is None else User.from_db("default", fields, person)
-        return Session(session_key=self.session_key, session_data=session_data, expire_date=self.expires)
+        return Session(session_key=str(self.session_key), session_data=session_data, expire_date=self.expires)
 
     def encode(self, session_dict: dict[str, Any]) -> str:
         """Sessions carry no policy, so nothing secret may stand in them."""
@@ -45,7 +45,7 @@ class SessionStore(DatabaseStore):
 
         return super().encode(seal_unconfirmed(session_dict))
 
-    def decode(self, session_data: str) -> dict[str, Any]:
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
         """The other way round."""
         from accounts.mfa import open_unconfirmed
 

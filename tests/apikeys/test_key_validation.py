@@ -1,6 +1,8 @@
 """POST /api/profile/api-keys/<id>/validation, against servers that answer like the providers"""
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from io import StringIO
@@ -17,6 +19,7 @@ from accounts.models import User
 from apikeys import tasks, validation, vault
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import SECRETS, add_for, at, call
+from tests.processes import ROOT, environment
 from tests.servers.providers import ProviderServer
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
@@ -139,7 +142,7 @@ def test_a_persons_base_url_is_asked_when_private_ones_are_allowed(
 def test_a_name_that_leads_to_a_private_address_is_not_asked(
     as_alice: Client, add: Add, openai: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def resolves(host: str, port: int, **_: Any) -> list[Any]:
+    def resolves(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
         # One public and one private: whoever connects to "the first that works" is led in.
         return [(2, 1, 6, "", ("93.184.215.14", port)), (2, 1, 6, "", ("127.0.0.1", port))]
 
@@ -255,3 +258,26 @@ def test_the_daily_job_takes_the_keys_that_are_due(
     assert deferred == [str(bob.pk)]
     with tenant(alice.pk):
         assert ApiKey.objects.get().is_valid is True
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+def test_the_worker_does_the_daily_job(alice: User, add: Add, openai: ProviderServer) -> None:
+    add()
+    tasks.validate_due_keys.configure().defer(timestamp=0)
+
+    subprocess.run(
+        [sys.executable, "manage.py", "procrastinate", "worker", "--one-shot"],
+        cwd=ROOT,
+        env=environment(OPENAI_BASE_URL=openai.base_url),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+
+    with tenant(alice.pk):
+        assert ApiKey.objects.get().is_valid is True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status::text, args::text FROM procrastinate_jobs")
+        jobs = cursor.fetchall()
+    assert [status for status, _ in jobs] == ["succeeded"] * 2
+    assert SECRETS["openai"] not in str(jobs)
