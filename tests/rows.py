@@ -1,0 +1,87 @@
+"""One row of every model that belongs to a person, for tests that go over all of them.
+
+A new tenant model needs a maker here; the isolation tests fail without.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from accounts.models import AuditEvent, DataKey, Profile, User
+from apikeys.models import ApiKey
+from chats.models import Chat, Handover, Message, SearchEntry, Source
+from wavelength.tenancy import tenant
+from wavelength.tenancy.models import TenantModel
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def unsaved(model: type[TenantModel], person: User) -> TenantModel:
+    """A new row of this person's, not yet stored; what it hangs on is stored."""
+    if model not in MAKERS:
+        raise LookupError(f"tests/rows.py has no maker for {model.__name__}")
+    return MAKERS[model](person)
+
+
+def stored(model: type[TenantModel], person: User) -> TenantModel:
+    """A row of this person's in the database; the one that came with the account, where there is only one."""
+    with tenant(person.pk):
+        row = model._default_manager.filter(user=person).first()
+        if row is None:
+            row = unsaved(model, person)
+            row.save(force_insert=True)
+        return row
+
+
+def _chat(person: User) -> Chat:
+    name = uuid4().hex
+    return Chat(
+        user=person,
+        client_id=name,
+        shown_id=name,
+        client_created_at=MOMENT,
+        updated_at=MOMENT,
+        title=f"{person.name}'s chat",
+    )
+
+
+def _message(person: User) -> Message:
+    return Message(
+        user=person,
+        chat=stored(Chat, person),
+        position=0,
+        client_id=uuid4().hex,
+        role="user",
+        content=f"{person.name}'s words",
+        sent_at=MOMENT,
+    )
+
+
+def _search_entry(person: User) -> SearchEntry:
+    message = _message(person)
+    with tenant(person.pk):
+        message.save(force_insert=True)
+    return SearchEntry(id=message.pk, user=person, chat=message.chat, words="'word':1")
+
+
+def _handover(person: User) -> Handover:
+    return Handover(user=person, source=Source.MIGRATION, payload_bytes=1, received_chats=1, received_messages=1)
+
+
+def _api_key(person: User) -> ApiKey:
+    return ApiKey(
+        user=person, provider="openai", key_name=uuid4().hex, envelope=b"sealed", fingerprint=uuid4().bytes, hint="1234"
+    )
+
+
+MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
+    Profile: lambda person: Profile(user=person, display_name=person.name),
+    DataKey: lambda person: DataKey(user=person, wrapped=b"wrapped", ring_key_id="ring"),
+    AuditEvent: lambda person: AuditEvent(user=person, kind="test.happened", details={}),
+    ApiKey: _api_key,
+    Chat: _chat,
+    Message: _message,
+    SearchEntry: _search_entry,
+    Handover: _handover,
+}
