@@ -50,7 +50,8 @@ class Child:
             cwd=directory,
             stdin=subprocess.DEVNULL,
             process_group=0,  # the terminal's Ctrl-C reaches us alone; we decide the order
-            preexec_fn=tied_to_parent(signal.SIGTERM),  # noqa: PLW1509  (we have no other thread)
+            # At once: what it would wait for, the database among it, is ending too.
+            preexec_fn=tied_to_parent(signal.SIGKILL),  # noqa: PLW1509  (we have no other thread)
         )
 
     @property

@@ -41,6 +41,7 @@ class Development:
         """`python -m wavelength.firstrun`, in an environment that knows nothing of the suite's."""
         site_packages = next(path for path in sys.path if path.endswith("site-packages"))
         known = {"PATH": os.defpath, "PORT": str(self.port), "WAVELENGTH_DATA_DIR": "data", "PYTHONPATH": site_packages}
+        known["WEB_CONCURRENCY"] = "1"
         with self.log.open("wb") as output:
             return subprocess.Popen(
                 [self.python, "-m", "wavelength.firstrun", *command],
@@ -137,7 +138,7 @@ def test_it_works(development: Development) -> None:
         assert f"Wavelength is at http://localhost:{development.port}" in development.said
         assert re.search(r"(?i)sign in .*@", development.said), "how to sign in"
         assert development.status("/") in {200, 302}
-        assert len(development.processes("gunicorn")) == 3
+        assert len(development.processes("gunicorn")) == 2
         assert len(development.processes("manage.py worker")) == 1
         environment = development.root / ".env"
         assert stat.S_IMODE(environment.stat().st_mode) == 0o600
@@ -162,6 +163,7 @@ def test_it_works(development: Development) -> None:
 
 def test_a_taken_port(development: Development) -> None:
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", development.port))
         other.listen()
         assert development.run().wait(60) == 1
@@ -171,6 +173,7 @@ def test_a_taken_port(development: Development) -> None:
 
 def test_twice_at_the_same_time_then_sudden_death(development: Development) -> None:
     with development.serving() as first:
+        wait_until(lambda: "Launching a worker" in development.said)
         second = Development(development.root)
         second.log = development.root / "said by the second"
         assert second.run().wait(60) == 1
