@@ -192,6 +192,8 @@ class Loaded:
 def load_chunk(*, user_id: UUID, spool: Spool, chunk: Chunk) -> Loaded:
     """Merges the chunk inside the caller's `tenant()`; repeating it changes nothing."""
     with connections["default"].cursor() as cursor:
+        # The hand-over's last transaction waits for the disk, and thereby for this one; a crash before is retried.
+        cursor.execute("SET LOCAL synchronous_commit TO off")
         lock_chats(cursor, user_id)
         _stage(cursor, spool, chunk)
         loaded = _merge(cursor, user_id)

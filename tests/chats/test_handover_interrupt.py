@@ -1,0 +1,114 @@
+"""A hand-over that is killed, and one that is not alone."""
+
+import json
+import random
+import subprocess
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from accounts.models import Profile, User
+from apikeys.models import ApiKey
+from chats.models import Chat, Handover, Message
+from tests import samples
+from tests.conftest import make_person, signed_in
+from tests.processes import ROOT, environment, serve
+from tests.samples import RICH
+from wavelength.tenancy import tenant
+
+PEOPLE = 10
+KILLS = 10  # of each
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+
+
+def test_a_hundred_kills_and_one_retry_leave_the_same_rows() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    people = [make_person(f"person{number}@example.com", "Somebody") for number in range(PEOPLE + 1)]
+
+    command = [sys.executable, "-m", "tests.chats.killed", str(seed), str(KILLS), *(str(one.pk) for one in people)]
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(DJANGO_SETTINGS_MODULE="wavelength.settings"),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+    assert run.returncode == 0, run.stderr
+    outcome = json.loads(run.stdout.splitlines()[-1])
+    print(outcome)
+    assert outcome["killed"] >= PEOPLE * KILLS * 0.8
+    undisturbed = rows_of(people[0])
+    assert len(undisturbed["chats"]) == RICH.chats
+    assert len(undisturbed["messages"]) == RICH.messages
+    assert len(undisturbed["keys"]) == RICH.keys
+    interrupted = 0
+    for person in people[1:]:
+        assert rows_of(person) == undisturbed
+        with tenant(person.pk):
+            interrupted += Handover.objects.filter(finished_at=None, done_chats__gt=0).count()
+    assert interrupted, "no hand-over was killed between two chunks: the test tells nothing"
+
+
+def test_four_at_once_leave_one_copy(alice: User, bob: User) -> None:
+    body = json.dumps(samples.payload("rich")).encode()
+    with serve(threads=8) as server:
+        post(server.url, bob, body)
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: post(server.url, alice, body), range(4)))
+
+    assert {answer["success"] for answer in answers} == {True}
+    for figure, expected in (
+        ("migratedChats", RICH.chats),
+        ("migratedMessages", RICH.messages),
+        ("migratedApiKeys", RICH.keys),
+    ):
+        assert sum(answer["data"][figure] for answer in answers) == expected
+    assert rows_of(alice) == rows_of(bob)
+
+
+def test_two_sides_at_once_lose_nothing(alice: User) -> None:
+    """Two browsers with different messages of the same chats: all messages are there, places are distinct."""
+    state = samples.payload("rich")
+    halves = [
+        {**state, "chats": [{**chat, "messages": chat["messages"][part::2]} for chat in state["chats"]]}
+        for part in (0, 1)
+    ]
+    with serve(threads=8) as server, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda half: post(server.url, alice, json.dumps(half).encode()), halves * 2))
+
+    with tenant(alice.pk):
+        places = list(Message.objects.values_list("chat", "position"))
+    assert len(places) == len(set(places)) == RICH.messages
+
+
+def post(url: str, person: User, body: bytes) -> dict[str, Any]:
+    cookie = signed_in(person).cookies[settings.SESSION_COOKIE_NAME].value
+    headers = {"Content-Type": "application/json", "Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/api/migration", body, headers), timeout=60) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def rows_of(person: User) -> dict[str, Any]:
+    """All that a hand-over leaves, but for what names the person or the moment."""
+    with tenant(person.pk):
+        chats = Chat.objects.order_by("client_id", "client_created_at")
+        messages = Message.objects.order_by("chat__client_id", "chat__client_created_at", "position")
+        return {
+            "chats": list(chats.values(*columns(Chat, but={"id", "user", "stored_at", "indexed"}))),
+            "messages": list(messages.values("chat__client_id", *columns(Message, but={"id", "user", "chat"}))),
+            "keys": sorted(ApiKey.objects.values_list("provider", "hint", "base_url", "is_active")),
+            "preferences": Profile.objects.get().preferences,
+        }
+
+
+def columns(model: type[Any], *, but: set[str]) -> list[str]:
+    return [field.name for field in model._meta.fields if field.name not in but]
