@@ -23,6 +23,7 @@ from wavelength.envelope import EnvelopeError
 from wavelength.tenancy import tenant
 
 MAX_BODY: Final = 8 * 1024 * 1024  # bytes; OpenRouter's list is the longest, about 1 MiB
+CONNECT_TIMEOUT: Final = 3.0  # seconds for each of a host's addresses
 USER_AGENT: Final = "Wavelength"
 
 
@@ -149,7 +150,7 @@ def _get(question: _Question, path: str) -> _Answer:
     for address in question.destination.addresses:
         try:
             return _get_from(address, question, path)
-        except httpx.ConnectError:
+        except (httpx.ConnectError, httpx.ConnectTimeout):
             # A host often has several addresses, of which not all can be reached from here.
             continue
         except httpx.TimeoutException:
@@ -168,7 +169,8 @@ def _get_from(address: str, question: _Question, path: str) -> _Answer:
         "Accept": "application/json",
         "Accept-Encoding": "identity",
     }
-    timeout = httpx.Timeout(max(question.deadline - time.monotonic(), 0.001))
+    left = max(question.deadline - time.monotonic(), 0.001)
+    timeout = httpx.Timeout(left, connect=min(left, CONNECT_TIMEOUT))
     with (
         httpx.Client(verify=_trusted(), follow_redirects=False, trust_env=False, timeout=timeout) as client,
         client.stream(

@@ -75,7 +75,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(*(text.encode(errors="surrogatepass") for text in (self._text, other._text)))
 
     __hash__ = None  # type: ignore[assignment]  # a secret is no key of a set or a cache
 
