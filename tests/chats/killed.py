@@ -1,7 +1,8 @@
 """Takes payloads over in processes that are killed at random moments; run by test_handover_interrupt.py.
 
-`python -m tests.chats.killed SEED KILLS PERSON…`: for each person but the first, starts a hand-over of the rich sample KILLS times and
-kills it with SIGKILL, then lets one run to its end. Prints a line of JSON with what happened.
+`python -m tests.chats.killed SEED KILLS PERSON…` leaves the first person's hand-over alone. For each other person
+it starts KILLS hand-overs of the rich sample and kills each with SIGKILL, then lets one run to its end. Writes a
+line of JSON with what happened.
 """
 
 import json
@@ -29,7 +30,7 @@ def main(seed: int, people: list[UUID], kills: int) -> None:
             killed += os.WIFSIGNALED(status)
             ended += not os.WIFSIGNALED(status)
         _finished(person)
-    print(json.dumps({"took": took, "killed": killed, "ended": ended}))
+    sys.stdout.write(json.dumps({"took": took, "killed": killed, "ended": ended}))
 
 
 def _started(person: UUID) -> int:
