@@ -36,7 +36,8 @@ _resources = ExitStack()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    # Before pytest-django reads the settings. Workers of pytest-xdist inherit the environment of the process that started them.
+    # Before pytest-django reads the settings. Workers of pytest-xdist inherit the environment of the
+    # process that started them.
     if "WAVELENGTH_TEST_SERVER" in os.environ:
         return
     urls = _resources.enter_context(_server())

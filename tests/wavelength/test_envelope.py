@@ -127,7 +127,11 @@ def test_a_forged_commitment_is_refused_before_decrypting(monkeypatch: pytest.Mo
         KEY.open(SEALED, BINDING)
 
 
-@pytest.mark.parametrize("damage", [b"", SEALED[:20], bytes([2]) + SEALED[1:], SEALED[:-1]])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", SEALED[:20], bytes([2]) + SEALED[1:], SEALED[:-1]],
+    ids=["nothing", "cut in the header", "another version", "cut in the tag"],
+)
 def test_an_error_carries_no_secret(damage: bytes) -> None:
     with pytest.raises(EnvelopeError) as caught:
         KEY.open(damage, BINDING)
