@@ -17,14 +17,17 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "account.tier_changed": _("Plan changed"),
     "account.deactivated": _("Account deactivated"),
     "account.reactivated": _("Account activated again"),
+    "session.started": _("Signed in"),
+    "email.changed": _("E-mail address changed"),
+    "password.changed": _("Password changed"),
     "social.connected": _("Sign-in with a provider connected"),
     "key.added": _("Provider key added"),
     "key.replaced": _("Provider key replaced"),
     "key.deleted": _("Provider key deleted"),
-    "chats.handed_over": _("Chats brought in"),
+    "handover.finished": _("Chats brought in"),
 }
 # What of an event's details is worth a second line.
-DETAILS: Final[tuple[str, ...]] = ("provider", "way", "after", "ip")
+DETAILS: Final[tuple[str, ...]] = ("provider", "after", "ip")
 SHOWN_AS: Final[Mapping[str, Callable[[Any], str]]] = {
     "provider": lambda value: {"xai": "xAI", "openai": "OpenAI", "openrouter": "OpenRouter", "github": "GitHub"}.get(
         value, str(value).capitalize()

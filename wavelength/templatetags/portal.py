@@ -1,11 +1,14 @@
 """What every page of the portal shows around its content."""
 
+import re
 from dataclasses import dataclass
 
 from django import template
 from django.template.context import Context
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 register = template.Library()
@@ -57,6 +60,26 @@ def portal_sections(context: Context) -> list[Section]:
 def model_mark(model: str | None) -> str:
     """Whose mark stands before a model: its maker's, else OpenRouter's, which serves the others."""
     return MARKS.get((model or "").partition("/")[0], "openrouter")
+
+
+@register.filter
+def model_name(model: str | None) -> str:
+    """A model without its maker, whose mark stands before it."""
+    return (model or "").rpartition("/")[2] or (model or "")
+
+
+@register.filter
+def marked(text: str, query: str) -> SafeString:
+    """The text with the words of a search marked, wherever a word begins with one."""
+    words = [re.escape(word) for word in re.findall(r"\w+", query)]
+    if not words:
+        return conditional_escape(text)
+    pieces = re.split(rf"\b({'|'.join(words)})", text, flags=re.IGNORECASE)
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<mark>{}</mark>", piece) if index % 2 else piece,) for index, piece in enumerate(pieces)),
+    )
 
 
 @register.filter
