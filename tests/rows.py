@@ -5,7 +5,7 @@ A new tenant model needs a maker here; the isolation tests fail without.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from accounts.models import AuditEvent, DataKey, Profile, User
@@ -14,17 +14,19 @@ from chats.models import Chat, Handover, Message, SearchEntry, Source
 from wavelength.tenancy import tenant
 from wavelength.tenancy.models import TenantModel
 
+M = TypeVar("M", bound=TenantModel)
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def unsaved(model: type[TenantModel], person: User) -> TenantModel:
+def unsaved(model: type[M], person: User) -> M:
     """A new row of this person's, not yet stored; what it hangs on is stored."""
     if model not in MAKERS:
         raise LookupError(f"tests/rows.py has no maker for {model.__name__}")
-    return MAKERS[model](person)
+    row: M = MAKERS[model](person)
+    return row
 
 
-def stored(model: type[TenantModel], person: User) -> TenantModel:
+def stored(model: type[M], person: User) -> M:
     """A row of this person's in the database; the one that came with the account, where there is only one."""
     with tenant(person.pk):
         row = model._default_manager.filter(user=person).first()
