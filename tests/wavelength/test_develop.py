@@ -56,11 +56,11 @@ class Development:
             )
 
     @contextmanager
-    def serving(self) -> Iterator[subprocess.Popen[bytes]]:
+    def serving(self, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
         """It answers, and has said all it has to say; what a failed test leaves is killed."""
-        process = self.run()
+        process = self.run(**environ)
         try:
-            wait_until(lambda: process.poll() is not None or "Ctrl-C stops" in self.said, 60)
+            wait_until(lambda: process.poll() is not None or "Ctrl-C stops" in self.said, 120)
             assert self.status("/healthz") == 200, self.said
             yield process
         finally:
@@ -206,6 +206,15 @@ def test_reset_while_it_runs(development: Development) -> None:
         assert process.wait(10) == 0
         assert development.processes() == []
         assert not (development.data / "postgresql").exists()
+
+
+def test_with_a_database_of_ones_own_nothing_embedded_starts(development: Development) -> None:
+    with embedded.Server.temporary() as server, development.serving(**server.urls) as process:
+        assert development.processes("bin/postgres") == []
+        assert not (development.data / "postgresql/cluster/postmaster.pid").exists()
+        process.terminate()
+        assert process.wait(30) == 0
+        assert server.pid is not None, "not ours to stop"
 
 
 def _python_for(user: int) -> str | None:

@@ -76,6 +76,8 @@ class Command(BaseCommand):
         if settings.EMBEDDED and settings.DEBUG:
             # Fills an empty database, once; says how to sign in, always.
             call_command("seed_demo", stdout=self.stdout)
+        if not settings.EMAIL_URL:
+            self._say("Mails, such as the one that confirms an address, are printed here.")
         connections.close_all()
         self._say("Ctrl-C stops everything.\n")
 
