@@ -38,6 +38,11 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
+def is_page(path: str) -> bool:
+    """What a browser shows, or answers with one in mind: all but the calls of the JSON API."""
+    return not is_api(path) or path == "/api/docs" or path.startswith("/api/auth/")
+
+
 class ApiEnvelopeMiddleware:
     """Every failure under ``/api`` leaves in the envelope; bodies too large or of another kind stop here.
 
@@ -50,7 +55,10 @@ class ApiEnvelopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_api(request.path):
             return self.get_response(request)
-        return self._refusal(request) or self._enveloped(self.get_response(request))
+        response = self._refusal(request) or self._enveloped(self.get_response(request))
+        if not is_page(request.path):
+            response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
         length = _content_length(request)
