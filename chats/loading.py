@@ -24,9 +24,10 @@ INCOMING = """
         title text, model text, status text, total_cost numeric, total_tokens bigint
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE incoming_message (
-        ordinal integer, position integer, id uuid, client_id text, role text, content text, sent_at timestamptz,
-        cost numeric(20, 12), duration double precision, reasoning text, model text,
-        input_tokens bigint, reasoning_tokens bigint, output_tokens bigint, metadata jsonb
+        ordinal integer, position integer, id uuid, client_id text, role text, sent_at timestamptz,
+        cost numeric(20, 12), duration double precision, model text,
+        input_tokens bigint, reasoning_tokens bigint, output_tokens bigint, metadata jsonb,
+        content text, reasoning text
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE merging (
         ordinal integer, chat_id uuid, newer boolean, deleted boolean
@@ -210,9 +211,10 @@ def _stage(cursor: CursorWrapper, spool: Spool, chunk: Chunk) -> None:
     for statement in INCOMING.split(";"):
         cursor.execute(statement)
     with cursor.cursor.copy("COPY incoming_chat FROM STDIN") as copy:
-        copy.write("".join(chunk.chat_rows))
+        for piece in spool.chat_lines.pieces(chunk.chats_start, chunk.chats_end):
+            copy.write(piece)
     with cursor.cursor.copy("COPY incoming_message FROM STDIN") as copy:
-        for piece in spool.pieces(chunk):
+        for piece in spool.message_lines.pieces(chunk.messages_start, chunk.messages_end):
             copy.write(piece)
     # Without figures the planner may join these by nested loops.
     cursor.execute("ANALYZE incoming_chat (ordinal, client_id), incoming_message (ordinal, client_id)")

@@ -8,7 +8,6 @@ nowhere but into the vault); beside it there is never more than one message, or 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -21,6 +20,8 @@ MAX_BYTES = 100 * 1024 * 1024
 MAX_MESSAGES = 200_000
 MAX_CHATS = 200_000
 MAX_ANONYMOUS_ID = 200
+# Faults named one by one, and warnings; what a person can still look through, and memory can bear.
+MAX_NAMED = 10_000
 
 LARGE = 2 * 1024 * 1024
 CHUNK_MESSAGES = 10_000
@@ -75,13 +76,14 @@ class Payload:
         self._user_id = user_id
         self._store = store
         self._chunk_messages = chunk_messages
-        self._seen: set[tuple[str, datetime]] = set()
+        self._seen: set[int] = set()
         self._has_chats = False
+        self._unnamed = 0
         self._scanner = Scanner(buffer, len(_UTF8_BOM) if buffer[:3] == _UTF8_BOM else 0)
         try:
             self._read()
         except BaseException:
-            self.spool.file.close()
+            self.spool.close()
             raise
 
     def __enter__(self) -> Self:
@@ -90,7 +92,7 @@ class Payload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.spool.file.close()
+        self.spool.close()
 
     def _read(self) -> None:
         scanner = self._scanner
@@ -107,6 +109,8 @@ class Payload:
         scanner.finish()
         if not self._has_chats:
             raise ShapeError(("chats",), "The payload has no list of chats")
+        if self._unnamed:
+            self.faults.append(Fault(("chats",), f"{self._unnamed:,} more chats", "could not be taken either."))
 
     def _take_member(self, key: str) -> None:
         scanner = self._scanner
@@ -131,11 +135,11 @@ class Payload:
     def _take_chats(self) -> None:
         """A key that stands there twice counts as JavaScript counts it: the last one."""
         self._has_chats = True
-        self.received_messages = 0
+        self.received_messages = self._unnamed = 0
         self.faults.clear()
         self.warnings.clear()
         self._seen.clear()
-        self.spool.file.close()
+        self.spool.close()
         self.spool = Spool()
         for index in self._scanner.elements():
             self.received_chats = index + 1
@@ -149,25 +153,31 @@ class Payload:
             if not isinstance(chat, dict):
                 raise RejectedError((), "is not an object")
             header = read_header(chat, user_id=self._user_id)
-            identity = (header.client_id, header.client_created_at)
-            if identity in self._seen:
+            if header.id.int in self._seen:
                 raise RejectedError((), "stands in the payload twice; the first was taken")
             messages = chat.get("messages")
             if not isinstance(messages, (list, _Messages)):
                 raise RejectedError(("messages",), "must be a list")
             self._count_messages(len(messages) if isinstance(messages, list) else 0)
             self.spool.add(header, messages, self._chunk_messages)
-            self._seen.add(identity)
+            self._seen.add(header.id.int)
         except RejectedError as fault:
             inside = ".".join(str(part) for part in fault.path)
             reason = f"{inside} {fault.reason}." if inside else f"{fault.reason}."
-            self.faults.append(Fault(("chats", index, *fault.path), _name_chat(index, chat), reason))
+            self._reject(Fault(("chats", index, *fault.path), _name_chat(index, chat), reason))
             return
         if isinstance(messages, _Messages):
             repaired = repaired or messages.repaired
         if repaired:
             header.warnings.append("characters that cannot be stored were replaced by U+FFFD")
-        self.warnings += [f"{_name_chat(index, chat)}: {warning}." for warning in header.warnings]
+        if len(self.warnings) < MAX_NAMED:
+            self.warnings += [f"{_name_chat(index, chat)}: {warning}." for warning in header.warnings]
+
+    def _reject(self, fault: Fault) -> None:
+        if len(self.faults) < MAX_NAMED:
+            self.faults.append(fault)
+        else:
+            self._unnamed += 1
 
     def _open_chat(self, extent: Extent) -> tuple[object, bool]:
         buffer = self._scanner.buffer

@@ -28,6 +28,7 @@ from wavelength.ids import uuid7
 from wavelength.tenancy import tenant
 
 READ_BYTES = 256 * 1024
+KEPT_SENTENCES = 1_000
 
 CLAIM = """
     INSERT INTO accounts_anonymoussession AS known (id, anonymous_id, claimed_by_id, claimed_at)
@@ -92,7 +93,7 @@ def take_over(
             with tenant(user_id):
                 loaded = load_chunk(user_id=user_id, spool=payload.spool, chunk=chunk)
                 Handover.objects.filter(pk=handover.pk).update(
-                    done_chats=F("done_chats") + len(chunk.chat_rows),
+                    done_chats=F("done_chats") + chunk.chats,
                     migrated_chats=F("migrated_chats") + loaded.new_chats,
                     migrated_messages=F("migrated_messages") + loaded.new_messages,
                     skipped_chats=F("skipped_chats") + loaded.skipped_chats,
@@ -169,9 +170,9 @@ def _finish(handover: Handover, payload: Payload, report: Report) -> None:
         if handover.source == Source.MIGRATION or payload.anonymous_id:
             _claim(payload.anonymous_id, user_id)
         handover.migrated_keys = report.migrated_keys
-        handover.errors = [fault.sentence() for fault in report.faults]
+        handover.errors = [fault.sentence() for fault in report.faults[:KEPT_SENTENCES]]
         handover.error_count = len(report.faults)
-        handover.warnings = report.warnings
+        handover.warnings = report.warnings[:KEPT_SENTENCES]
         handover.finished_at = Now()
         fields = ["preferences", "migrated_keys", "errors", "error_count", "warnings", "finished_at"]
         handover.save(update_fields=fields)

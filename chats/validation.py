@@ -34,6 +34,7 @@ _NULL = "\\N"
 _NO_TOKENS = f"{_NULL}\t{_NULL}\t{_NULL}"
 _MISSING = Unusable("missing")
 _ID_BYTES = 10
+_SHORT = 64 * 1024
 # The two highest bits of the digit are 10.
 _VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 _KINDS: dict[type, str] = {
@@ -70,8 +71,8 @@ class ChatHeader:
     total_tokens: int | None
     warnings: list[str] = field(default_factory=list)
 
-    def as_row(self, ordinal: int) -> str:
-        """The line that COPY loads (text format), for `sync.INCOMING_CHAT`."""
+    def as_row(self, ordinal: int) -> bytes:
+        """The line that COPY loads (text format), for `loading.INCOMING`."""
         columns = (
             str(ordinal),
             self.id.hex,
@@ -84,7 +85,7 @@ class ChatHeader:
             _NULL if self.total_cost is None else self.total_cost,
             _NULL if self.total_tokens is None else str(self.total_tokens),
         )
-        return "\t".join(columns) + "\n"
+        return ("\t".join(columns) + "\n").encode()
 
 
 def read_header(chat: dict[str, object], *, user_id: UUID) -> ChatHeader:
@@ -110,7 +111,7 @@ def read_header(chat: dict[str, object], *, user_id: UUID) -> ChatHeader:
     return header
 
 
-def message_rows(messages: Iterable[object], *, ordinal: int, chat_id: UUID) -> Iterator[str]:
+def message_rows(messages: Iterable[object], *, ordinal: int, chat_id: UUID) -> Iterator[bytes]:
     """A COPY line (text format, for `loading.INCOMING`) per message, in the client's order.
 
     Raises RejectedError, its path starting with "messages" and the position, at the first that cannot be taken.
@@ -125,33 +126,41 @@ def message_rows(messages: Iterable[object], *, ordinal: int, chat_id: UUID) -> 
             if client_id in seen:
                 raise RejectedError(("id",), "is the id of an earlier message of this chat too")
             seen.add(client_id)
-            yield f"{ordinal}\t{position}\t{_message_columns(message, client_id, hasher)}\n"
+            figures = f"{ordinal}\t{position}\t{_figures(message, client_id, hasher)}"
+            yield _with_texts(figures, message)
         except RejectedError as fault:
             raise RejectedError(("messages", position, *fault.path), fault.reason) from None
 
 
-def _message_columns(message: dict[str, object], client_id: str, hasher: blake2b) -> str:
-    # Nearly all the time of a hand-over's reading is spent here: what is nearly always so is asked first.
+def _figures(message: dict[str, object], client_id: str, hasher: blake2b) -> str:
+    """All columns but the texts. Most of a hand-over's reading is spent here and in the two below."""
     get = message.get
     role = get("role")
     if type(role) is not str or role not in ROLES:
         raise RejectedError(("role",), f"is not one of {', '.join(sorted(ROLES))}")
     sent_at, milliseconds = _instant(message, "timestamp")
-    content = get("content", _MISSING)
-    tokens = get("tokens")
     cost = _NULL if get("cost") is None else _dollars(message, "cost")
     duration = get("duration")
-    reasoning = get("reasoning")
     model = _NULL if get("model") is None else _escape(_text(message, "model", limit=MAX_MODEL)) or _NULL
+    tokens = get("tokens")
     metadata = get("metadata")
     return (
-        f"{_ordered_id(hasher, client_id, milliseconds)}\t{_escape(client_id)}\t{role}\t"
-        f"{'' if content is None else _escape(_long_text(content, 'content'))}\t{sent_at}\t{cost}\t"
-        f"{_NULL if duration is None else _milliseconds(duration)}\t"
-        f"{_NULL if reasoning is None else _escape(_long_text(reasoning, 'reasoning'))}\t{model}\t"
+        f"{_ordered_id(hasher, client_id, milliseconds)}\t{_escape(client_id)}\t{role}\t{sent_at}\t{cost}\t"
+        f"{_NULL if duration is None else _milliseconds(duration)}\t{model}\t"
         f"{_NO_TOKENS if tokens is None else _token_columns(tokens)}\t"
         f"{_NULL if metadata is None else _metadata(metadata)}"
     )
+
+
+def _with_texts(figures: str, message: dict[str, object]) -> bytes:
+    content, reasoning = message.get("content", _MISSING), message.get("reasoning")
+    text = "" if content is None else _long_text(content, "content")
+    thoughts = None if reasoning is None else _long_text(reasoning, "reasoning")
+    if len(text) + len(thoughts or "") < _SHORT:
+        return f"{figures}\t{_escape(text)}\t{_NULL if thoughts is None else _escape(thoughts)}\n".encode()
+    # A character of Python may take four bytes where UTF-8 has one: no more of such strings than there are.
+    escaped = (_escape_bytes(text.encode()), b"\\N" if thoughts is None else _escape_bytes(thoughts.encode()))
+    return b"\t".join((figures.encode(), *escaped)) + b"\n"
 
 
 def _token_columns(tokens: object) -> str:
@@ -291,6 +300,10 @@ def _escape(text: str) -> str:
     if "\t" in text:
         text = text.replace("\t", "\\t")
     return text
+
+
+def _escape_bytes(text: bytes) -> bytes:
+    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b"\t", b"\\t")
 
 
 def _chat_id(user_id: UUID, client_id: str, created: datetime) -> UUID:

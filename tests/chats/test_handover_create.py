@@ -201,6 +201,16 @@ def test_hostile(as_alice: Client, alice: User) -> None:
         assert secret not in sent
 
 
+def test_more_faults_than_anyone_reads(as_alice: Client) -> None:
+    response = hand_over(as_alice, payload(chat("good"), *([5] * 10_050)))
+
+    assert response.status_code == 206
+    assert figures(response) == (1, 0, 0, 0)
+    errors = response.json()["data"]["errors"]
+    assert len(errors) == 10_001
+    assert errors[-1] == "50 more chats: could not be taken either."
+
+
 def test_hostile_again_reports_zero(as_alice: Client) -> None:
     hand_over(as_alice, samples.raw("hostile"))
 
