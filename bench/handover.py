@@ -4,7 +4,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -18,52 +19,77 @@ from wavelength.embedded import programs
 
 CHATS = 200
 MESSAGES = 50
-TABLE = "bench_message"
+TIMES = 3  # by turns within one run, so that what slows the machine down slows both
+PLAIN, INDEXED = "bench_message", "bench_message_indexed"
 
 
-def measure(stage: Stage) -> Iterator[Sample]:
-    """In each run somebody new hands over over HTTP; then psql copies the very rows that this stored."""
-    body = payload(chats=CHATS, messages=MESSAGES)
+def measure(stage: Stage, *, repeat_text: int) -> Iterator[Sample]:
+    """Each time somebody new hands over over HTTP; then psql copies the very rows that this stored."""
+    body = payload(chats=CHATS, messages=MESSAGES, repeat_text=repeat_text)
     with stage.serve() as server, tempfile.TemporaryDirectory(prefix="wavelength-bench-") as directory:
         rows = Path(directory) / "rows"
         hand_over(server.url, stage.person(), body)
         while True:
-            person = stage.person()
-            began = time.perf_counter()
-            figures = hand_over(server.url, person, body)
-            ours = time.perf_counter() - began
-            assert (figures["migratedChats"], figures["migratedMessages"]) == (CHATS, CHATS * MESSAGES), figures
-            _write_rows(stage, person, rows)
-            yield Sample(ours, _copy_seconds(stage, rows))
+            ours = plain = indexed = 0.0
+            for _ in range(TIMES):
+                person = stage.person()
+                ours += _seconds(partial(_hand_over_all, server.url, person, body))
+                _write_rows(stage, person, rows)
+                plain += _seconds(partial(_copy, stage, rows, PLAIN))
+                indexed += _seconds(partial(_copy, stage, rows, INDEXED))
+            figures = {
+                "payload MiB": len(body) / 2**20,
+                "ratio to \\copy into a table with our indexes": ours / indexed,
+            }
+            yield Sample(ours / TIMES, plain / TIMES, figures)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _hand_over_all(url: str, person: Person, body: bytes) -> None:
+    figures = hand_over(url, person, body)
+    assert (figures["migratedChats"], figures["migratedMessages"]) == (CHATS, CHATS * MESSAGES), figures
 
 
 def _write_rows(stage: Stage, person: Person, rows: Path) -> None:
-    """The person's messages as COPY lines, and an empty table of the same columns without any index."""
+    """The person's messages as COPY lines, and empty tables of the same columns."""
     with psycopg.connect(stage.urls["DATABASE_OWNER_URL"], autocommit=True) as owner:
-        owner.execute(f"DROP TABLE IF EXISTS {TABLE}")
-        owner.execute(f"CREATE TABLE {TABLE} (LIKE chats_message)")
+        owner.execute(f"DROP TABLE IF EXISTS {PLAIN}, {INDEXED}")
+        owner.execute(f"CREATE TABLE {PLAIN} (LIKE chats_message)")
+        owner.execute(f"CREATE TABLE {INDEXED} (LIKE chats_message INCLUDING INDEXES)")
         select = f"SELECT * FROM chats_message WHERE user_id = '{person.id}'"
         with rows.open("wb") as file, owner.cursor().copy(f"COPY ({select}) TO STDOUT") as lines:
             for line in lines:
                 file.write(line)
 
 
-def _copy_seconds(stage: Stage, rows: Path) -> float:
-    """The time of the whole psql command, as `time psql …` would tell it."""
+def _copy(stage: Stage, rows: Path, table: str) -> None:
+    """A whole psql command, so that its time is what `time psql …` would tell."""
     parts = conninfo_to_dict(stage.urls["DATABASE_OWNER_URL"])
     names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}
     environment = os.environ | {names[name]: str(value) for name, value in parts.items()}
-    command = [str(programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"\\copy {TABLE} FROM '{rows}'"]
-    began = time.perf_counter()
+    command = [str(programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"\\copy {table} FROM '{rows}'"]
     subprocess.run(command, env=environment, check=True)
-    return time.perf_counter() - began
 
 
+REFERENCE = "\\copy of the same messages by psql into a logged table of the same columns without indexes"
+# Texts six times as long as the sample's: about 1 KB a message, half a page of an answer.
 ROW = Row(
     name="hand-over",
     subject=f"hand-over of {CHATS} chats × {MESSAGES} messages over HTTP",
-    reference="\\copy of the same messages by psql into a logged table of the same columns without indexes",
+    reference=REFERENCE,
     unit="s",
-    measure=measure,
+    measure=partial(measure, repeat_text=6),
     target=at_most(4),
+)
+SHORT = Row(
+    name="hand-over-short",
+    subject="the same with the sample's own, short texts",
+    reference=REFERENCE,
+    unit="s",
+    measure=partial(measure, repeat_text=1),
 )

@@ -2,4 +2,4 @@
 
 from bench import handover, memory, profile_read, sealing
 
-ROWS = (handover.ROW, memory.ROW, profile_read.ROW, sealing.ROW)
+ROWS = (handover.ROW, handover.SHORT, memory.ROW, profile_read.ROW, sealing.ROW)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavelength.embedded import Server
@@ -15,6 +16,7 @@ from wavelength.embedded import Server
 if TYPE_CHECKING:
     from tests.processes import Running
 
+OURS = "wavelength.wsgi"
 # As in production, with nothing outside this machine.
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "wavelength.settings",
@@ -42,8 +44,9 @@ class Person:
 class Stage:
     """What the rows share."""
 
-    def __init__(self, urls: dict[str, str]) -> None:
+    def __init__(self, urls: dict[str, str], profiles: Path | None) -> None:
         self.urls = urls
+        self._profiles = profiles
         self._numbers = count(1)
 
     def person(self) -> Person:
@@ -65,16 +68,18 @@ class Stage:
         session.save()
         return Person(str(user.pk), f"{settings.SESSION_COOKIE_NAME}={session.session_key}")
 
-    def serve(self, application: str = "wavelength.wsgi", *, workers: int = 2) -> "AbstractContextManager[Running]":
-        """The server as production runs it, on a free port."""
+    def serve(self, application: str = OURS, *, workers: int = 2) -> "AbstractContextManager[Running]":
+        """The server as production runs it, on a free port; under a profiler when this run is for a profile."""
         from tests.processes import serve
 
+        if self._profiles is not None and application == OURS:
+            return serve(application="bench.profiled", workers=1, threads=1, BENCH_PROFILES=str(self._profiles))
         return serve(application=application, workers=workers)
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """A fresh, migrated database; this process has Django set up on it."""
+def stage(profiles: Path | None = None) -> Iterator[Stage]:
+    """A fresh, migrated database; this process has Django set up on it. Profiles are left in `profiles`."""
     with Server.temporary(durable=True) as server, tempfile.TemporaryDirectory(prefix="wavelength-bench-") as data:
         os.environ.update(
             SETTINGS,
@@ -91,6 +96,6 @@ def stage() -> Iterator[Stage]:
         for command in ("setup_database", "migrate"):
             call_command(command, verbosity=0, stdout=StringIO())
         try:
-            yield Stage(server.urls)
+            yield Stage(server.urls, profiles)
         finally:
             connections.close_all()
