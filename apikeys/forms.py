@@ -1,6 +1,6 @@
 """The forms of the keys page. A pasted secret is a `Secret` from the moment it is read, and is never shown again."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -25,7 +25,16 @@ class SecretField(forms.CharField):
 
 
 class KeyForm(forms.Form):
-    """What the forms have in common: a refusal of the vault stands beside the field it is about."""
+    """What the forms have in common: a refusal of the vault stands beside the field it is about.
+
+    `folded` are the fields that few need: they are shown when asked for, or when something is wrong with one.
+    """
+
+    folded: ClassVar[tuple[str, ...]] = ()
+
+    def folded_has_errors(self) -> bool:
+        """Whether what is folded away has to be seen."""
+        return any(name in self.errors for name in self.folded)
 
     def refuse(self, refused: KeyRefusedError) -> None:
         """Show why the vault did not take it."""
@@ -60,4 +69,5 @@ class NewKeyForm(SettingsForm, SecretForm):
     """A new key, whole."""
 
     provider = forms.ChoiceField(choices=[(provider.name, provider.label) for provider in PROVIDERS.values()])
+    folded = ("daily_limit", "monthly_limit", "base_url")
     field_order = ("provider", "api_key", "key_name", "daily_limit", "monthly_limit", "base_url")

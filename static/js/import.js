@@ -71,6 +71,7 @@ function showReport(data) {
     title.hidden = title.dataset.reportTitle !== state;
   }
   part("progress").hidden = true;
+  part("found").hidden = true;
   part("source").hidden = true;
   part("report").replaceChildren(report);
   part("report").hidden = false;

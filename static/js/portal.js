@@ -21,7 +21,9 @@ function closeDialog() {
 
 if (dialog) {
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target === dialog) openDialog();
+    if (event.detail.target !== dialog) return;
+    dialog.querySelectorAll("input[type=password]").forEach(addReveal);
+    openDialog();
   });
   // The server says so when what the dialog was for is done.
   document.addEventListener("dialog:done", closeDialog);
@@ -104,7 +106,7 @@ function addReveal(input) {
   box.append(input, button);
 }
 
-if (toasts) document.querySelectorAll("main input[type=password]").forEach(addReveal);
+document.querySelectorAll("main input[type=password]").forEach(addReveal);
 
 // The theme is seen at once; saving keeps it.
 for (const choice of document.querySelectorAll("input[name=theme]")) {

@@ -32,6 +32,7 @@ def test_it_works(script: bool, alice: User, open_page: Open) -> None:
     expect(form.get_by_label("Key", exact=True)).to_have_value("")
     form.get_by_label("Key", exact=True).fill(f"  {OPENAI_KEY} ")
     form.get_by_label("Name").fill("Work")
+    form.get_by_text("Limits and address").click()
     form.get_by_label("Requests a day").fill("50")
     form.get_by_role("button", name="Add key").click()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Response
+from playwright.sync_api import Page, Response, expect
 
 from accounts.models import User
 from apikeys import vault
@@ -14,6 +14,7 @@ from apikeys.models import ApiKey
 from chats.models import Chat, Source
 from chats.sync import take_over
 from tests.browser.conftest import SAMPLES, Open
+from tests.conftest import PASSWORD
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
 
@@ -42,6 +43,14 @@ INSIDE = (
     "/accounts/sessions/",
     "/accounts/logout/",
     "/nothing/",
+)
+# The last one lists this very session.
+RECENT = (
+    "/accounts/2fa/totp/activate/",
+    "/accounts/2fa/webauthn/add/",
+    "/accounts/3rdparty/",
+    "/accounts/email/",
+    "/accounts/sessions/",
 )
 
 
@@ -82,6 +91,21 @@ def test_it_works_signed_in(full: dict[str, Any], alice: User, open_page: Open) 
     page = open_page("/", person=alice)
     faults = visit(page, [full.get(path, path) for path in INSIDE], check)
     assert faults == {}
+
+
+def test_it_works_where_one_must_have_signed_in_just_now(alice: User, open_page: Open) -> None:
+    page = open_page("/accounts/login/?next=/accounts/2fa/")
+    page.get_by_label("Email").fill(alice.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.goto(RECENT[0])
+    assert check(page) == []
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator("img.qr")).to_be_visible()
+    assert visit(page, RECENT, check) == {}
+    assert page.locator(".table tbody tr").count() == 1
 
 
 def test_it_works_on_an_empty_account(bob: User, open_page: Open) -> None:
