@@ -31,7 +31,7 @@ check: format lint types layers migrations deploy-check audit test  ## The gate:
 
 format: $(DEV_READY)  ## Formatting of code and templates, checked
 	$(BIN)/ruff format --check $(CODE)
-	git ls-files 'templates/*.html' 'templates/*.txt' | xargs -r $(BIN)/djade --target-version 5.2 --check
+	git ls-files 'templates/*.html' | xargs -r $(BIN)/djade --target-version 5.2 --check
 
 lint: $(DEV_READY)  ## Linting
 	$(BIN)/ruff check $(CODE)
@@ -54,7 +54,7 @@ audit: $(DEV_READY)  ## Known vulnerabilities in what we depend on
 fix: $(DEV_READY)  ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
-	git ls-files 'templates/*.html' 'templates/*.txt' | xargs -r $(BIN)/djade --target-version 5.2
+	git ls-files 'templates/*.html' | xargs -r $(BIN)/djade --target-version 5.2
 
 bench: $(DEV_READY)  ## Measure against the references beside it; fails when a target is missed
 	$(BIN)/python -m bench
