@@ -23,6 +23,8 @@ class StrictParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         body = orjson.loads(request.body)
+        if not isinstance(body, dict):
+            raise TypeError("every body of the contract is an object")
         _refuse_unstorable(body, MAX_DEPTH)
         return body
 
@@ -73,7 +75,9 @@ def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
         return failure(401, "not_signed_in", "Sign in first.")
     if exc.status_code == 400:
         # The one HttpError(400) that ninja raises itself: its parser could not read the body.
-        return failure(400, "malformed_json", "The body is not JSON we can store.")
+        return failure(
+            400, "malformed_json", "The body must be a JSON object, without NaN, NUL characters and broken text."
+        )
     return failure(exc.status_code, f"http_{exc.status_code}", "The request could not be served.")
 
 
