@@ -104,7 +104,7 @@ def test_pages(as_alice: Client) -> None:
     whole = [stored["id"] for stored in all_chats(as_alice)]
 
     pages: list[list[str]] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         body = read(as_alice, f"/api/chats?limit=3&cursor={cursor}")
         pages.append([stored["id"] for stored in body["data"]])
