@@ -1,6 +1,7 @@
 """Pictures of people: checked, made small and square, stored without what the camera wrote into them."""
 
 import struct
+import threading
 from io import BytesIO
 from typing import IO
 from uuid import UUID
@@ -19,6 +20,8 @@ MAX_BYTES = 5 * 1024 * 1024
 # A picture of a few kilobytes may unfold to gigabytes. Cameras make up to about 50 million pixels.
 MAX_PIXELS = 50_000_000
 SIDE = 512
+# A large picture unfolds to 200 MB: of all who upload at once, a process decodes one.
+_one_at_a_time = threading.Lock()
 # What Pillow raises on files that are broken or were made to break it.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, struct.error, Image.DecompressionBombError)
 
@@ -52,13 +55,14 @@ def squared(file: IO[bytes]) -> bytes:
     Of an animation, the first picture. Nothing else of the file is kept. Raises AvatarError.
     """
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with _one_at_a_time, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise AvatarError("The picture has too many pixels. Make it smaller first.")
             # A JPEG can be decoded at a fraction of its size: less memory, less time.
             image.draft("RGB", (2 * SIDE, 2 * SIDE))
-            turned = ImageOps.exif_transpose(image)
-            clear = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+            ImageOps.exif_transpose(image, in_place=True)
+            wanted = "RGBA" if image.has_transparency_data else "RGB"
+            clear = image if image.mode == wanted else image.convert(wanted)
             square = ImageOps.fit(clear, (SIDE, SIDE), Image.Resampling.LANCZOS)
             output = BytesIO()
             square.save(output, "WEBP", quality=85, exif=b"", icc_profile=b"", xmp=b"")
