@@ -21,8 +21,7 @@ def put(client: Client, body: Any) -> Any:
 
 def stored(user: User) -> dict[str, Any]:
     with tenant(user.pk):
-        row: dict[str, Any] = Profile.objects.values().get()
-    return row
+        return dict(Profile.objects.values().get())
 
 
 def test_it_changes_what_is_given(as_alice: Client, alice: User) -> None:

@@ -23,6 +23,7 @@ def test_one_query_tells_who_is_asking(
     request.session = session_of(as_alice)
     with django_assert_num_queries(1):
         person = person_of(request)
+        assert isinstance(person, User)
         assert (person.pk, person.email, person.tier, person.is_staff) == (alice.pk, alice.email, "free", False)
     assert person == alice
     assert vars(person).keys() - {"_state"} == {field.attname for field in User._meta.concrete_fields}

@@ -118,6 +118,7 @@ def create_roles(connection: Connection[TupleRow], passwords: Mapping[str, str])
         _mend(connection, role)
         if role in MAY_BYPASS:
             bypass = _allow_bypass(connection, role) and bypass
+    _bound_waiting(connection)
     _grant_database(connection)
     _verify(connection)
     return bypass
@@ -150,6 +151,14 @@ def _allow_bypass(connection: Connection[TupleRow], role: str) -> bool:
     with suppress(InsufficientPrivilege):
         connection.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(sql.Identifier(role)))
     return connection.execute(held, [role]).fetchone() == (True,)
+
+
+def _bound_waiting(connection: Connection[TupleRow]) -> None:
+    # An administrator's page gives up sooner than it stands in the way of people; kept with the role, so that
+    # poolers, which take no such parameter at the start of a connection, need not know of it.
+    kept = "SELECT 1 FROM pg_roles WHERE rolname = 'wl_operator' AND 'lock_timeout=5s' = ANY (rolconfig)"
+    if connection.execute(kept).fetchone() is None:
+        connection.execute("ALTER ROLE wl_operator SET lock_timeout = '5s'")
 
 
 def _grant_database(connection: Connection[TupleRow]) -> None:
