@@ -1,0 +1,121 @@
+"""The few functions that run past the policies, and what somebody with the application's role could make of them."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection, connections
+
+from accounts.models import User
+from chats.models import Chat, Message
+from tests.rows import stored
+from tests.wavelength.isolation import refused
+from wavelength.tenancy import tenant
+from wavelength.tenancy.lint import DEFINER_FUNCTIONS
+
+pytestmark = pytest.mark.django_db(databases=["default", "operator", "owner"])
+NOBODY = str(UUID(int=0))
+
+
+def asked(statement: str, *values: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+        return rows
+
+
+def found(words: str) -> set[UUID]:
+    return {chat for chat, _ in asked("SELECT * FROM search_chats(%s, 10)", words)}
+
+
+@pytest.fixture
+def chats(alice: User, bob: User) -> dict[UUID, UUID]:
+    """A chat of each, which say the same but for their names: person → chat."""
+    for person in (alice, bob):
+        stored(Message, person)
+    return {person.pk: stored(Chat, person).pk for person in (alice, bob)}
+
+
+def test_the_list_is_the_database(alice: User) -> None:
+    names = asked("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
+    assert {name for (name,) in names} == set(DEFINER_FUNCTIONS)
+
+
+def test_search_finds_ones_own(chats: dict[UUID, UUID]) -> None:
+    for person, chat in chats.items():
+        with tenant(person):
+            assert found("words") == {chat}
+
+
+def test_search_finds_nothing_outside_a_tenant(chats: dict[UUID, UUID]) -> None:
+    assert found("words") == set()
+
+
+@pytest.mark.parametrize("words", ["", "'", "' OR true --", "a & !b | (", '"', "\\", "-words", "words or chat", "%"])
+def test_no_words_reach_another(chats: dict[UUID, UUID], alice: User, words: str) -> None:
+    with tenant(alice.pk):
+        assert found(words) <= {chats[alice.pk]}
+
+
+def test_due_hands_out_ids_and_nothing_else(alice: User, bob: User) -> None:
+    rows = asked("SELECT due('rotation', 10, %s::uuid, 'another ring key')", NOBODY)
+    assert {person for (person,) in rows} == {alice.pk, bob.pk}
+    [(kind,)] = asked("SELECT pg_get_function_result('due(text, bigint, uuid, text)'::regprocedure)")
+    assert kind == "SETOF uuid"
+
+
+@pytest.mark.parametrize("kind", ["", "everything", "rotation' OR true --", "rotation\\"])
+def test_due_knows_no_other_kind(alice: User, kind: str) -> None:
+    assert asked("SELECT due(%s, 10, %s::uuid, '')", kind, NOBODY) == []
+
+
+def test_due_hands_out_no_more_than_asked(alice: User, bob: User) -> None:
+    assert len(asked("SELECT due('rotation', 1, %s::uuid, 'another')", NOBODY)) == 1
+    with refused("2201W"):
+        asked("SELECT due('rotation', -1, %s::uuid, 'another')", NOBODY)
+
+
+def test_ring_keys_are_counted_without_names(alice: User, bob: User) -> None:
+    [(ring_key, held)] = asked("SELECT * FROM ring_keys_in_use()")
+    assert held == 2
+    assert str(alice.pk) not in str(ring_key)
+
+
+def test_a_temporary_table_does_not_stand_in(alice: User) -> None:
+    """The application may make temporary tables, for bulk loads; no function may take one for ours."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE accounts_datakey (user_id uuid, ring_key_id text) ON COMMIT DROP")
+        cursor.execute("SET LOCAL search_path = pg_temp, public")
+        cursor.execute("INSERT INTO accounts_datakey VALUES (gen_random_uuid(), 'forged')")
+    assert "forged" not in str(asked("SELECT * FROM ring_keys_in_use()"))
+    assert asked("SELECT due('rotation', 10, %s::uuid, 'another')", NOBODY) == [(alice.pk,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE public.trap ()",
+        "CREATE FUNCTION public.count(uuid) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
+        "CREATE OR REPLACE FUNCTION public.ring_keys_in_use() RETURNS void LANGUAGE sql AS ''",
+        "ALTER FUNCTION ring_keys_in_use() RESET search_path",
+        "CREATE SCHEMA trap",
+        "SET ROLE wl_owner",
+        "SET SESSION AUTHORIZATION wl_owner",
+        "ALTER ROLE wl_app BYPASSRLS",
+        "ALTER TABLE accounts_profile DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY tenant ON accounts_profile",
+        "CREATE TRIGGER trap BEFORE INSERT ON accounts_profile EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+    ],
+)
+def test_the_application_cannot_prepare_a_trap(alice: User, statement: str) -> None:
+    with refused("42501"):
+        asked(statement)
+
+
+@pytest.mark.parametrize(
+    "call", ["ring_keys_in_use()", f"due('rotation', 1, '{NOBODY}'::uuid, '')", "search_chats('words', 1)"]
+)
+def test_only_the_application_may_call_them(call: str) -> None:
+    with refused("42501", "operator"), connections["operator"].cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {call}")
