@@ -69,8 +69,10 @@ class Chat(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["user", "id"], name="chat_user_id"),
-            models.UniqueConstraint(fields=["user", "client_id", "client_created_at"], name="chat_identity_unique"),
-            models.UniqueConstraint(fields=["user", "shown_id"], name="chat_shown_id_unique"),
+            # These end with the person: led by them, they were what checks of foreign keys went by in a table
+            # without statistics, reading all chats of the person for each message.
+            models.UniqueConstraint(fields=["client_id", "client_created_at", "user"], name="chat_identity_unique"),
+            models.UniqueConstraint(fields=["shown_id", "user"], name="chat_shown_id_unique"),
         ]
         indexes = [
             models.Index(

@@ -203,12 +203,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="chat",
             constraint=models.UniqueConstraint(
-                fields=("user", "client_id", "client_created_at"), name="chat_identity_unique"
+                fields=("client_id", "client_created_at", "user"), name="chat_identity_unique"
             ),
         ),
         migrations.AddConstraint(
             model_name="chat",
-            constraint=models.UniqueConstraint(fields=("user", "shown_id"), name="chat_shown_id_unique"),
+            constraint=models.UniqueConstraint(fields=("shown_id", "user"), name="chat_shown_id_unique"),
         ),
         migrations.AddIndex(
             model_name="handover",
