@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Theme
@@ -12,10 +13,10 @@ from accounts.profile import BIO_LENGTH, NAME_LENGTH
 LANGUAGES = (("", _("As the browser")), ("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("fr", "Français"))
 
 
-def _zones() -> list[tuple[str, str]]:
+def _zones() -> list[tuple[str, str | Promise]]:
     # Only the names people know: regions with a city, and UTC.
     named = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
-    return [("", "UTC"), *((name, name.replace("_", " ")) for name in named)]
+    return [("", _("Not chosen: UTC")), ("UTC", "UTC"), *((name, name.replace("_", " ")) for name in named)]
 
 
 class ProfileForm(forms.Form):

@@ -9,8 +9,10 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
 
 from accounts.models import Profile, User
+from wavelength.middleware import is_page
 from wavelength.tenancy import acting_for
 
 REMEMBERED_AS = "wavelength_shell"
@@ -27,17 +29,26 @@ class Shell:
     zone: ZoneInfo
 
 
-class TimeZoneMiddleware:
-    """Leaves no request the time zone that `shell_of` chose for the one before it on this thread."""
+class PersonalPageMiddleware:
+    """Keeps what is personal with its request.
+
+    No cache stores a person's pages, and no later request on this thread has the time zone that `shell_of` chose.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        try:
+        if not is_page(request.path):
             return self.get_response(request)
+        try:
+            response = self.get_response(request)
         finally:
             timezone.deactivate()
+        if isinstance(getattr(request, "user", None), User) and "Cache-Control" not in response:
+            # So that "back" shows nothing after signing out.
+            add_never_cache_headers(response)
+        return response
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

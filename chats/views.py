@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import IntegerField, Value
+from django.db.models.functions import Cast, Left, Length
 from django.db.transaction import non_atomic_requests
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -30,6 +32,7 @@ from wavelength.templatetags.figures import compact, duration, money
 
 CHATS_A_PAGE = 30
 MESSAGES_A_PAGE = 50
+CHARACTERS_SHOWN = 100_000
 
 
 @login_required
@@ -54,7 +57,12 @@ def chat_detail(request: PageRequest, chat_id: UUID) -> HttpResponse:
     chat = get_object_or_404(Chat.objects.present(), pk=chat_id)
     after = request.GET.get("after", "")
     start = int(after) if after.isascii() and after.isdigit() and len(after) < 10 else -1
-    messages = list(Message.objects.filter(chat=chat, position__gt=start).order_by("position")[: MESSAGES_A_PAGE + 1])
+    messages = list(
+        Message.objects.filter(chat=chat, position__gt=start)
+        .defer("content", "reasoning")
+        .annotate(text=_beginning("content"), thought=_beginning("reasoning"), length=Length("content"))
+        .order_by("position")[: MESSAGES_A_PAGE + 1]
+    )
     here = reverse("chats:chat-detail", args=[chat.pk])
     more = len(messages) > MESSAGES_A_PAGE
     context = {
@@ -105,7 +113,10 @@ def _import_checked(request: PageRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class ShownMessage:
-    """A message as the page shows it; `text` and `reasoning` are harmless HTML."""
+    """A message as the page shows it; `text` and `reasoning` are harmless HTML.
+
+    `length` is set where only the beginning is shown: the characters that it has.
+    """
 
     role: str
     speaker: str
@@ -114,6 +125,7 @@ class ShownMessage:
     text: SafeString
     reasoning: SafeString | None
     figures: list[str]
+    length: int | None
 
 
 def _page(request: PageRequest) -> dict[str, Any] | None:
@@ -132,7 +144,12 @@ def _found(request: PageRequest, query: str) -> dict[str, Any]:
     return {"chats": search(user_id=request.user.pk, query=query[:200]), "query": query}
 
 
-def _shown(message: Message) -> ShownMessage:
+def _beginning(field: str) -> Left:
+    # A message may have 8 MiB, and a page has many. The cast because integers are bound as bigint.
+    return Left(field, Cast(Value(CHARACTERS_SHOWN), IntegerField()))
+
+
+def _shown(message: Any) -> ShownMessage:
     speakers = {Role.USER: _("You"), Role.ASSISTANT: _("Assistant"), Role.SYSTEM: _("System"), Role.TOOL: _("Tool")}
     counts = (
         (message.input_tokens, _("%s in")),
@@ -149,9 +166,10 @@ def _shown(message: Message) -> ShownMessage:
         speaker=speakers[Role(message.role)],
         model=message.model or "",
         timestamp=message.sent_at,
-        text=render_markdown(message.content),
-        reasoning=render_markdown(message.reasoning) if message.reasoning else None,
+        text=render_markdown(message.text),
+        reasoning=render_markdown(message.thought) if message.thought else None,
         figures=figures,
+        length=message.length if message.length > CHARACTERS_SHOWN else None,
     )
 
 

@@ -173,7 +173,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "accounts.middleware.PersonMiddleware",
-    "accounts.shell.TimeZoneMiddleware",
+    "accounts.shell.PersonalPageMiddleware",
     "wavelength.pagewise.PageMessageMiddleware",
     "wavelength.pagewise.PageFrameMiddleware",
     "wavelength.pagewise.PagePolicyMiddleware",

@@ -1,5 +1,6 @@
 """The chats pages without a browser: paging, searching, importing a file."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.conftest import signed_in
 from wavelength.tenancy import tenant
 
 SAMPLES = Path(__file__).parent.parent / "samples"
+DATES = ("createdAt", "updatedAt")
 HTMX = {"HX-Request": "true"}
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
@@ -79,6 +81,25 @@ def test_a_long_chat_comes_in_pages(full: Client, alice: User) -> None:
         address = context["next_page"]
 
     assert seen == chat.message_count
+
+
+def test_of_a_very_long_message_the_beginning_is_shown(alice: User, as_alice: Client) -> None:
+    message = {"id": "m", "role": "user", "content": "word " * 30_000 + "THE END", "timestamp": "2026-01-05T10:00:00Z"}
+    chat = {
+        "id": "c",
+        "title": "Long",
+        "model": "",
+        "messages": [message],
+        **dict.fromkeys(DATES, message["timestamp"]),
+    }
+    body = json.dumps({"chats": [chat], "config": {}, "anonymousId": ""}).encode()
+    take_over(user_id=alice.pk, body=body, source=Source.MIGRATION)
+    with tenant(alice.pk):
+        page = as_alice.get(reverse("chats:chat-detail", args=[Chat.objects.get().pk])).content
+
+    assert b"word word" in page
+    assert b"THE END" not in page
+    assert b"150,007 characters" in page
 
 
 def test_a_deleted_chat_is_not_found(full: Client, alice: User) -> None:

@@ -143,6 +143,11 @@ def test_a_fault_of_ours_is_a_page_without_its_text(full: User, monkeypatch: pyt
     assert b"canary" not in response.content
 
 
+def test_no_cache_keeps_a_persons_page(as_alice: Client, anonymous: Client) -> None:
+    assert "no-store" in as_alice.get("/")["Cache-Control"]
+    assert "Cache-Control" not in anonymous.get("/")
+
+
 def test_moments_are_shown_in_ones_own_time_zone(full: User) -> None:
     client = signed_in(full)
     client.post(
