@@ -35,8 +35,13 @@ OPERATOR_ON_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "procrastinate_workers": ("SELECT",),
     "django_migrations": ("SELECT",),
 }
-# Tables that the application only reads.
-READ_ONLY = frozenset({"django_content_type", "auth_permission", "django_migrations"})
+# Where the application may not do everything with a package's table. What administrators did it cannot forge.
+APPLICATION_ON_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "django_admin_log": ("SELECT", "DELETE"),
+    "django_content_type": ("SELECT",),
+    "auth_permission": ("SELECT",),
+    "django_migrations": ("SELECT",),
+}
 
 WRONG_ATTRIBUTES = """
     SELECT attribute
@@ -277,8 +282,8 @@ def wanted_grants(tables: Iterable[str]) -> Iterator[Grant]:
 
 
 def _application(table: str, model: type[Model] | None) -> tuple[str, ...]:
-    if table in READ_ONLY:
-        return ("SELECT",)
+    if table in APPLICATION_ON_PACKAGES:
+        return APPLICATION_ON_PACKAGES[table]
     # A table without a model is not the application's.
     return tuple(getattr(model, "app_privileges", ALL)) if model else ()
 

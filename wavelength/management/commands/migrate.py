@@ -16,9 +16,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["database"] not in connections:
-            raise CommandError(
-                "Migrations run as the schema's owner: set DATABASE_OWNER_URL (see .env.example)."
-            )
+            raise CommandError("Migrations run as the schema's owner: set DATABASE_OWNER_URL (see .env.example).")
         super().handle(*args, **options)
-        if options["database"] == "owner":
+        if options["database"] == "owner" and not options["plan"]:
             grant_tables(connections["owner"])
