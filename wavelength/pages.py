@@ -58,13 +58,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the overview shows. `bars` is empty when nothing was spent in the days shown."""
+    """What the overview shows. `bars` is empty when nothing was spent in the days shown.
+
+    `head` names the columns of the same figures as a table.
+    """
 
     chats: ChatFigures
     attention: list[ApiKey]
     steps: list[Step]
     is_new: bool
     bars: list[Bar]
+    head: list[str]
     days_cost: Decimal
     busiest: Day
 
@@ -81,6 +85,7 @@ def overview_of(user: User, person: Shell) -> Overview:
         steps=[] if has_chats and keys else list(_steps(user, has_chats=has_chats, has_keys=bool(keys))),
         is_new=not has_chats and not keys,
         bars=list(_bars(chats.days)) if days_cost else [],
+        head=[_("Day"), _("Messages"), _("Tokens"), _("Cost")],
         days_cost=days_cost,
         busiest=max(chats.days, key=lambda day: day.cost),
     )

@@ -82,7 +82,7 @@ def open_page(site: Site, browser: Browser) -> Iterator[Open]:
             cookie = signed_in(person).cookies[settings.SESSION_COOKIE_NAME]
             context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": site.url}])
         page = context.new_page()
-        _watch(page, site.url, noticed)
+        watch(page, site.url, noticed)
         page.goto(path)
         return page
 
@@ -104,7 +104,7 @@ def small_counts(small_store: str) -> dict[str, int]:
     return {"chats": len(chats), "messages": sum(len(chat["messages"]) for chat in chats)}
 
 
-def _watch(page: Page, url: str, noticed: list[str]) -> None:
+def watch(page: Page, url: str, noticed: list[str]) -> None:
     host = urlsplit(url).netloc
 
     def console(message: ConsoleMessage) -> None:
