@@ -38,6 +38,11 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
+def is_bearer(request: HttpRequest) -> bool:
+    """Whether the request shows a token, which no browser sends on its own, instead of the cookie."""
+    return request.headers.get("Authorization", "").startswith("Bearer ")
+
+
 def is_page(path: str) -> bool:
     """What a browser shows, or answers with one in mind: all but the calls of the JSON API."""
     return not is_api(path) or path == "/api/docs" or path.startswith("/api/auth/")
@@ -46,7 +51,7 @@ def is_page(path: str) -> bool:
 class ApiEnvelopeMiddleware:
     """Every failure under ``/api`` leaves in the envelope; bodies too large or of another kind stop here.
 
-    Outermost, so that bad hosts, refused redirects and crashes pass through it as well.
+    Outside all but CORS, so that bad hosts, refused redirects and crashes pass through it as well.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -58,6 +63,7 @@ class ApiEnvelopeMiddleware:
         response = self._refusal(request) or self._enveloped(self.get_response(request))
         if not is_page(request.path):
             response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+            response["X-Content-Type-Options"] = "nosniff"
         return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
@@ -79,9 +85,10 @@ class ApiEnvelopeMiddleware:
             return response
         code, sentence = SENTENCES.get(status, (f"http_{status}", "The request could not be served."))
         answer = failure(status, code, sentence)
-        for header in ("Allow", "Retry-After"):
-            if header in response:
-                answer[header] = response[header]
+        for name, value in response.items():
+            if not name.startswith("Content-"):
+                answer[name] = value
+        answer.cookies = response.cookies
         return answer
 
 
@@ -100,7 +107,7 @@ class CrossOriginMiddleware:
             request.method not in SAFE_METHODS
             and is_api(request.path)
             and not request.path.startswith("/api/auth/")
-            and not request.headers.get("Authorization", "").startswith("Bearer ")
+            and not is_bearer(request)
             and not _same_site(request)
         ):
             return failure(403, "cross_origin", "This request came from another site and was refused.")

@@ -163,10 +163,11 @@ INSTALLED_APPS = [
     "ninja",
 ]
 MIDDLEWARE = [
+    # First, so that a web client on a listed origin can read refusals too.
+    "corsheaders.middleware.CorsMiddleware",
+    "wavelength.middleware.ApiEnvelopeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "wavelength.middleware.ApiEnvelopeMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "wavelength.middleware.CrossOriginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "wavelength.pagewise.PageLocaleMiddleware",
