@@ -216,8 +216,6 @@ def _stage(cursor: CursorWrapper, spool: Spool, chunk: Chunk) -> None:
     with cursor.cursor.copy("COPY incoming_message FROM STDIN") as copy:
         for piece in spool.message_lines.pieces(chunk.messages_start, chunk.messages_end):
             copy.write(piece)
-    # Without figures the planner may join these by nested loops.
-    cursor.execute("ANALYZE incoming_chat (ordinal, client_id), incoming_message (ordinal, client_id)")
 
 
 def _merge(cursor: CursorWrapper, user_id: UUID) -> Loaded:
@@ -233,6 +231,8 @@ def _merge(cursor: CursorWrapper, user_id: UUID) -> Loaded:
         cursor.execute("DELETE FROM merging WHERE ordinal = ANY(%s)", [loaded.twice])
     loaded.new_chats = _insert_chats(cursor, user_id, but=loaded.twice)
     added: dict[UUID, tuple[Any, ...]] = {}
+    # Without figures the planner may join by nested loops; the messages' take longest, and only merging needs them.
+    cursor.execute("ANALYZE merging, incoming_message (ordinal, client_id)" if known else "ANALYZE merging")
     if loaded.new_chats:
         cursor.execute(INSERT_MESSAGES_OF_NEW_CHATS, user)
         loaded.new_messages = cursor.rowcount

@@ -159,7 +159,7 @@ class Payload:
             if not isinstance(messages, (list, _Messages)):
                 raise RejectedError(("messages",), "must be a list")
             self._count_messages(len(messages) if isinstance(messages, list) else 0)
-            self.spool.add(header, messages, self._chunk_messages)
+            self.spool.add(header, messages, index=index, chunk_messages=self._chunk_messages)
             self._seen.add(header.id.int)
         except RejectedError as fault:
             inside = ".".join(str(part) for part in fault.path)

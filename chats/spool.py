@@ -69,15 +69,18 @@ class Spool:
     chats: int = 0
     messages: int = 0
 
-    def add(self, header: ChatHeader, messages: Iterable[object], chunk_messages: int) -> None:
-        """Appends one chat. Raises RejectedError and keeps nothing of it when one of its messages is bad."""
+    def add(self, header: ChatHeader, messages: Iterable[object], *, index: int, chunk_messages: int) -> None:
+        """Appends the chat at `index` of the payload.
+
+        Raises RejectedError and keeps nothing of it when one of its messages is bad.
+        """
         chats_start, messages_start = self.chat_lines.end, self.message_lines.end
         try:
-            count = self._add_messages(messages, header)
+            count = self._add_messages(messages, header, index)
         except RejectedError:
             self.message_lines.take_back(messages_start)
             raise
-        self.chat_lines.add(header.as_row(self.chats))
+        self.chat_lines.add(header.as_row(index))
         chunk = self.chunks[-1] if self.chunks else None
         if chunk is None or chunk.is_full(chunk_messages):
             chunk = Chunk(chats_start, messages_start)
@@ -93,10 +96,10 @@ class Spool:
         self.chat_lines.file.close()
         self.message_lines.file.close()
 
-    def _add_messages(self, messages: Iterable[object], header: ChatHeader) -> int:
+    def _add_messages(self, messages: Iterable[object], header: ChatHeader, index: int) -> int:
         count = size = 0
         lines: list[bytes] = []
-        for line in message_rows(messages, ordinal=self.chats, chat_id=header.id):
+        for line in message_rows(messages, ordinal=index, chat_id=header.id):
             lines.append(line)
             size += len(line)
             count += 1

@@ -29,6 +29,7 @@ from wavelength.tenancy import tenant
 
 READ_BYTES = 256 * 1024
 KEPT_SENTENCES = 1_000
+TWICE = "stands in the payload twice, by its own id and by the one it is shown with; the first was taken."
 
 CLAIM = """
     INSERT INTO accounts_anonymoussession AS known (id, anonymous_id, claimed_by_id, claimed_at)
@@ -101,6 +102,7 @@ def take_over(
             report.migrated_chats += loaded.new_chats
             report.migrated_messages += loaded.new_messages
             report.skipped_chats += loaded.skipped_chats
+            report.faults += [Fault(("chats", index), f"Chat {index + 1}", TWICE) for index in loaded.twice]
             done += chunk.messages
             if on_progress:
                 on_progress(done, payload.spool.messages)

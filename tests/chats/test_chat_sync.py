@@ -216,6 +216,18 @@ def test_chat_that_the_client_got_back_under_its_shown_id(as_alice: Client) -> N
     assert one_chat(as_alice, "c1~2")["title"] == "Known"
 
 
+def test_twice_in_one_payload_under_both_its_ids(as_alice: Client) -> None:
+    other_day = "2025-02-01T10:00:00.000Z"
+    synchronise(as_alice, chat("c1"), chat("c1", createdAt=other_day))
+
+    both = [chat(id_, message(f"of-{id_}"), createdAt=other_day, updatedAt=NEWER) for id_ in ("c1", "c1~2")]
+    response = synchronise(as_alice, chat("c2", title=5), *both)
+
+    assert response.status_code == 206
+    assert [fault["path"] for fault in response.json()["details"]] == [["chats", 0, "title"], ["chats", 2]]
+    assert ids(as_alice, "c1~2") == ["of-c1"]
+
+
 def test_shown_id_that_a_client_chose_itself(as_alice: Client) -> None:
     response = synchronise(
         as_alice,
