@@ -81,6 +81,7 @@ def managed() -> Iterator[Managed]:
         with psycopg.connect(superuser, autocommit=True) as connection:
             connection.execute("CREATE ROLE manager LOGIN CREATEROLE PASSWORD 'manager-password'")
             connection.execute("CREATE DATABASE managed OWNER manager")
+            connection.execute("CREATE DATABASE theirs")
         service = urlsplit(superuser)._replace(path="/managed")
         customer = service._replace(netloc=f"manager:manager-password@{service.netloc.rpartition('@')[2]}")
         database = Managed(urlunsplit(service), {"DATABASE_OWNER_URL": urlunsplit(customer)})
@@ -172,6 +173,17 @@ def test_who_may_not_create_roles_is_told(managed: Managed) -> None:
         managed.urls["DATABASE_OWNER_URL"] = owner
     assert "may not do this" in said
     assert "Use the role your PostgreSQL came with" in said
+
+
+def test_a_database_of_somebody_elses_is_told(managed: Managed) -> None:
+    """PostgreSQL only warns where one who owns neither database nor schema grants."""
+    owner = urlsplit(managed.urls["DATABASE_OWNER_URL"])
+    theirs = Managed(
+        managed.superuser, managed.urls | {"DATABASE_OWNER_URL": urlunsplit(owner._replace(path="/theirs"))}
+    )
+    said = theirs.manage("setup_database", code=1)
+    assert "wl_owner may not create tables." in said
+    assert "use the database's owner" in said
 
 
 def test_roles_that_went_wrong_are_mended(managed: Managed) -> None:

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from django.http import StreamingHttpResponse
 
 from accounts.models import Profile, User
 from wavelength.tenancy import TenantSwitch, acting_for, current_tenant, forget_tenant, nobody, tenant
@@ -204,6 +205,20 @@ class TestOnConnectionsOfItsOwn:
         assert in_a_thread(two_requests) == (None, set(), {bob.pk})
         with tenant(alice.pk):
             assert Profile.objects.get().bio == ""
+
+    def test_a_stream_is_read_outside_its_tenant(self, alice: User) -> None:
+        """What a response still has to say when the request is over must open its own tenant."""
+
+        def rows(whose: UUID | None) -> Iterator[bytes]:
+            with tenant(whose) if whose else nullcontext():
+                found = seen()
+            yield ",".join(map(str, found)).encode()
+
+        with tenant(alice.pk):
+            bare = StreamingHttpResponse(rows(None))
+            own = StreamingHttpResponse(rows(alice.pk))
+        assert bare.getvalue() == b""
+        assert own.getvalue() == str(alice.pk).encode()
 
     def test_forgetting_nobody_keeps_the_connection(self) -> None:
         seen()

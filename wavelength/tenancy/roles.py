@@ -5,6 +5,7 @@ one person a transaction. ``wl_operator`` serves the admin and operator commands
 secrets or to what people write. ``wl_backup`` reads everything, for pg_dump.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
 from psycopg import Connection, InternalError, sql
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import DuplicateObject, InsufficientPrivilege, UniqueViolation
 from psycopg.rows import TupleRow
 
 ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -113,6 +114,16 @@ def create_roles(connection: Connection[TupleRow], passwords: Mapping[str, str])
     Returns whether ``wl_owner`` and ``wl_backup`` pass the policies by (BYPASSRLS); where they do not, policies
     of their own stand in (``stand_in_for_bypass``). Raises RolesError, or psycopg's InsufficientPrivilege.
     """
+    for pause in (0.1, 0.2, 0.4, 0.8):
+        try:
+            return _make_roles(connection, passwords)
+        except (InternalError, DuplicateObject, UniqueViolation):
+            # "tuple concurrently updated": another process makes the same roles at this moment.
+            time.sleep(pause)
+    return _make_roles(connection, passwords)
+
+
+def _make_roles(connection: Connection[TupleRow], passwords: Mapping[str, str]) -> bool:
     bypass = True
     for role in ROLES:
         exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
@@ -135,8 +146,10 @@ def _set_password(connection: Connection[TupleRow], role: str, password: str) ->
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     try:
         connection.execute(statement.format(sql.Identifier(role), sql.Literal(verifier)))
-    except InternalError:
-        # Some managed services want to hash it themselves.
+    except InternalError as error:
+        # Neon wants to hash it itself: "only supports being given plaintext passwords".
+        if "plaintext" not in str(error):
+            raise
         connection.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
 
 
