@@ -25,6 +25,7 @@ from accounts.profile import (
 )
 from wavelength.addresses import absolute
 from wavelength.contract import Answer, ApiError, Moment, Request, Shape, reply
+from wavelength.tenancy import tenant
 
 router = Router(tags=["Profile"])
 
@@ -108,9 +109,10 @@ def delete_avatar(request: Request) -> HttpResponse:
 @router.delete("/profile", response=Answer[None])
 def delete_profile(request: Request) -> HttpResponse:
     """Deactivate the account and end every session; a link by mail undoes it until the account is erased."""
-    user = deactivate(user_id=request.user.pk)
-    send_reactivation_link(request, user)
-    logout(request)
+    with tenant(request.user.pk):
+        user = deactivate(user_id=request.user.pk)
+        send_reactivation_link(request, user)
+        logout(request)
     return reply(None, message="Your account is deactivated. We have mailed you a link that brings it back.")
 
 
