@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from django.db.transaction import TransactionManagementError
 from django.http import StreamingHttpResponse
 
 from accounts.models import Profile, User
 from wavelength.tenancy import TenantSwitch, acting_for, current_tenant, forget_tenant, nobody, tenant
+from wavelength.tenancy.base import DatabaseWrapper
 
 ALL_ROLES = ["default", "operator", "owner"]
 
@@ -19,6 +21,10 @@ ALL_ROLES = ["default", "operator", "owner"]
 def seen() -> set[UUID]:
     """Whose profiles the application's role sees at this moment."""
     return set(Profile.objects.values_list("user_id", flat=True))
+
+
+def wrapper() -> DatabaseWrapper:
+    return cast("DatabaseWrapper", connections["default"])
 
 
 def told() -> str:
@@ -120,6 +126,31 @@ class TestOnConnectionsOfItsOwn:
         finally:
             transaction.rollback()
             transaction.set_autocommit(True)
+
+    def test_one_round_trip_leaves_nobody(self, alice: User, bob: User) -> None:
+        connection.ensure_connection()
+        question = "SELECT current_setting('app.user_id')"
+        assert wrapper().ask_as_tenant(alice.pk, question) == (str(alice.pk),)
+        assert (told(), seen()) == ("", set())
+        with suppress(DatabaseError):
+            wrapper().ask_as_tenant(alice.pk, "SELECT 1/0")
+        assert (told(), seen()) == ("", set())
+
+    def test_one_round_trip_is_no_way_into_a_transaction(self, alice: User) -> None:
+        with pytest.raises(TransactionManagementError), transaction.atomic():
+            wrapper().ask_as_tenant(alice.pk, "SELECT 1")
+        transaction.set_autocommit(False)
+        try:
+            with pytest.raises(TransactionManagementError):
+                wrapper().ask_as_tenant(alice.pk, "SELECT 1")
+            assert seen() == set()
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+
+    def test_one_round_trip_takes_only_a_uuid(self) -> None:
+        with pytest.raises(TypeError):
+            wrapper().ask_as_tenant("'; --", "SELECT 1")  # type: ignore[arg-type]  # the point
 
     def test_savepoints_rolled_back(self, alice: User) -> None:
         with tenant(alice.pk):

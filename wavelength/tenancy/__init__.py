@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wavelength.tenancy.base import DatabaseWrapper
 
 logger = logging.getLogger(__name__)
+SERVING_ANOTHER = "One tenant a transaction: another person is being served here."
 _tenant: ContextVar[UUID | None] = ContextVar("wavelength_tenant", default=None)
 
 
@@ -44,7 +45,7 @@ def acting_for(user_id: UUID) -> Iterator[None]:
         yield
         return
     if before is not None:
-        raise TenantSwitch("One tenant a transaction: another person is being served here.")
+        raise TenantSwitch(SERVING_ANOTHER)
     with _serving(user_id):
         yield
 
@@ -65,15 +66,16 @@ def call_for(user_id: UUID, function: str, *arguments: str) -> tuple[Any, ...]:
     ``function`` takes the person's id and then the texts given, and only reads.
     """
     connection = cast("DatabaseWrapper", connections["default"])
-    with acting_for(user_id):
-        if connection.in_atomic_block:
-            marks = ", ".join(["%s"] * (1 + len(arguments)))
-            with connection.cursor() as cursor:
-                cursor.execute(f"SELECT * FROM {function}({marks})", [user_id, *arguments])
-                row: tuple[Any, ...] = cursor.fetchone()
-                return row
-        literals = ", ".join([f"'{user_id}'", *(connection.literal(text) for text in arguments)])
-        return connection.ask_as_tenant(user_id, f"SELECT * FROM {function}({literals})")
+    if connection.in_atomic_block:
+        marks = ", ".join(["%s"] * (1 + len(arguments)))
+        with acting_for(user_id), connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {function}({marks})", [user_id, *arguments])
+            row: tuple[Any, ...] = cursor.fetchone()
+            return row
+    if _tenant.get() not in (None, user_id):
+        raise TenantSwitch(SERVING_ANOTHER)
+    literals = ", ".join([f"'{user_id}'", *(connection.literal(text) for text in arguments)])
+    return connection.ask_as_tenant(user_id, f"SELECT * FROM {function}({literals})")
 
 
 @contextmanager
