@@ -48,15 +48,18 @@ class Browser:
 def site(django_db_setup: None) -> Iterator[tuple[str, Google]]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with Google(f"{url}/api/auth/callback/google") as google, serve(
-        port=port,
-        SITE_URL=url,
-        DJANGO_SETTINGS_MODULE="tests.servers.settings",
-        GITHUB_CLIENT_ID="",
-        GOOGLE_CLIENT_ID=google.client_id,
-        GOOGLE_CLIENT_SECRET=google.client_secret,
-        LOCAL_GOOGLE=json.dumps(google.settings),
-    ) as running:
+    with (
+        Google(f"{url}/api/auth/callback/google") as google,
+        serve(
+            port=port,
+            SITE_URL=url,
+            DJANGO_SETTINGS_MODULE="tests.servers.settings",
+            GITHUB_CLIENT_ID="",
+            GOOGLE_CLIENT_ID=google.client_id,
+            GOOGLE_CLIENT_SECRET=google.client_secret,
+            LOCAL_GOOGLE=json.dumps(google.settings),
+        ) as running,
+    ):
         yield running.url, google
 
 
