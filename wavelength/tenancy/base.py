@@ -17,6 +17,7 @@ from psycopg import OperationalError
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
 from psycopg.pq import Escaping, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
 
 from wavelength.tenancy import current_tenant
@@ -82,11 +83,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self.connection.execute(statement, prepare=False)
             return
         with self.wrap_database_errors:
-            result = self.connection.pgconn.exec_(f"BEGIN; {statement}".encode())
-            if result.status != ExecStatus.COMMAND_OK:
-                error = error_from_result(result)
-                # Without a state of its own it is not the server that speaks: the connection is gone.
-                raise error if error.sqlstate else OperationalError(str(error))
+            self._send(f"BEGIN; {statement}")
 
     def literal(self, text: str) -> str:
         """A text as it stands in a statement."""
@@ -101,8 +98,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             row: tuple[Any, ...] | None = self.connection.execute(question, parameters, binary=True).fetchone()
             return row
 
-    def ask_as_tenant(self, user_id: UUID, question: str) -> tuple[Any, ...]:
-        """The first row of one statement as this person, outside any transaction, in one round trip.
+    def ask_as_tenant(self, user_id: UUID, question: str) -> tuple[str | None, ...]:
+        """The first row of one statement as this person, as texts, outside any transaction, in one round trip.
 
         PostgreSQL takes statements that come together as one transaction, which ends with them whatever happens;
         so does SET LOCAL. They are planned each time: ask a function that keeps its plan.
@@ -115,10 +112,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise TransactionManagementError("A transaction is managed by hand here: the person would stay in it.")
         message = f"SET LOCAL app.user_id = '{user_id}'; {question}"
         with debug_transaction(self, message), self.wrap_database_errors:
-            cursor = self.connection.execute(message, prepare=False)
-            cursor.nextset()
-            row: tuple[Any, ...] = cursor.fetchone()
-            return row
+            result = self._send(message)
+            values = [result.get_value(0, column) for column in range(result.nfields)]
+            return tuple(value if value is None else value.decode() for value in values)
+
+    def _send(self, statements: str) -> PGresult:
+        """Past psycopg's cursor too, which would wait for each of them and then look at each result."""
+        result: PGresult = self.connection.pgconn.exec_(statements.encode())
+        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            error = error_from_result(result)
+            # Without a state of its own it is not the server that speaks: the connection is gone.
+            raise error if error.sqlstate else OperationalError(str(error))
+        return result
 
     # The names of savepoints never come twice: prepared, they would drive the queries that do out of
     # psycopg's cache, and cost another round trip each.
