@@ -3,13 +3,16 @@
 import json
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import connections
 
 from accounts.models import Session, User
+
+if TYPE_CHECKING:
+    from wavelength.tenancy.base import DatabaseWrapper
 
 
 class SessionStore(DatabaseStore):
@@ -30,9 +33,7 @@ class SessionStore(DatabaseStore):
         # Every request comes by here, and putting the statement together takes the ORM longer than the
         # database takes to answer it.
         statement, fields = _session_and_person()
-        with connections["default"].cursor() as cursor:
-            cursor.execute(statement, [self.session_key])
-            row = cursor.fetchone()
+        row = cast("DatabaseWrapper", connections["default"]).ask(statement, [self.session_key])
         if row is None:
             self._session_key = None
             return None

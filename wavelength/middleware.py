@@ -64,6 +64,7 @@ class ApiEnvelopeMiddleware:
         if not is_page(request.path):
             response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
             response["X-Content-Type-Options"] = "nosniff"
+            response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
