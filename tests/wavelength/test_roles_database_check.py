@@ -48,6 +48,7 @@ def test_it_works(alice: User, bob: User) -> None:
     assert "as wl_app, for the web, the API and the worker." in said
     assert "as wl_operator, for the admin" in said
     assert "as wl_owner, for migrations." in said
+    assert "as wl_backup, for dumps." in said
     assert "Every migration is applied." in said
     assert "outside a tenant no row shows" in said
     assert "Tried as 2 of the people here" in said
@@ -105,6 +106,13 @@ def test_a_database_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         connections["default"].close()
     assert "cannot be reached as wl_app" in said
+    assert "a wrong password" not in said
+
+
+def test_a_backup_that_would_not_work(settings: Settings) -> None:
+    settings.BACKUP_DATABASE = {**(settings.BACKUP_DATABASE or {}), "PASSWORD": "a wrong password"}
+    said = found_wrong()
+    assert "✗ DATABASE_BACKUP_URL cannot be reached as wl_backup" in said
     assert "a wrong password" not in said
 
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
@@ -25,6 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.wrong = 0
         reachable = {alias for alias in CONNECTIONS if self._reach(alias)}
+        self._reach_backup()
         if "default" in reachable and self._migrated("owner" if "owner" in reachable else "default"):
             self._say_stand_ins()
             self._check_catalog("owner" if "owner" in reachable else "default")
@@ -60,6 +62,24 @@ class Command(BaseCommand):
             for way in past:
                 self._fault(f"{setting} can pass row-level security by: {way}.")
         return True
+
+    def _reach_backup(self) -> None:
+        database = settings.BACKUP_DATABASE
+        if database is None:
+            self._note("DATABASE_BACKUP_URL is not set here; it is for dumps.")
+            return
+        names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+        parameters = {name: database[key] for name, key in names.items() if database[key]}
+        try:
+            with psycopg.connect(**parameters, **database.get("OPTIONS", {})) as connection:
+                row = connection.execute("SELECT current_user::text").fetchone()
+        except psycopg.OperationalError as error:
+            self._fault(f"DATABASE_BACKUP_URL cannot be reached as {database['USER']}: {str(error).strip()}")
+            return
+        if row != ("wl_backup",):
+            self._fault(f"DATABASE_BACKUP_URL must act as wl_backup, not as {database['USER']}.")
+        else:
+            self._note("DATABASE_BACKUP_URL: reached as wl_backup, for dumps.")
 
     def _migrated(self, alias: str) -> bool:
         executor = MigrationExecutor(connections[alias])
