@@ -4,7 +4,7 @@ import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from wavelength.tenancy.lint import faults, tenant_models
 from wavelength.tenancy.probe import leaks, some_people
@@ -82,9 +82,8 @@ class Command(BaseCommand):
             self._note("DATABASE_BACKUP_URL: reached as wl_backup, for dumps.")
 
     def _migrated(self, alias: str) -> bool:
-        executor = MigrationExecutor(connections[alias])
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        missing = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+        loader = MigrationLoader(connections[alias])
+        missing = sorted(".".join(node) for node in set(loader.graph.nodes) - set(loader.applied_migrations))
         if not missing:
             self._note("Every migration is applied.")
             return True
