@@ -5,15 +5,14 @@ The merging rules are those of API.md, "Migration and sync".
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
-
-from chats.spool import Chunk, Spool
 
 # Whoever merges chats of one person waits for whoever came first: two payloads at once end as one after the other.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('chats of ' || %s::text, 0))"
@@ -190,32 +189,43 @@ class Loaded:
     twice: list[int] = field(default_factory=list)
 
 
-def load_chunk(*, user_id: UUID, spool: Spool, chunk: Chunk) -> Loaded:
-    """Merges the chunk inside the caller's `tenant()`; repeating it changes nothing."""
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Where the rows of one chunk arrive before they are merged, inside the caller's `tenant()`."""
+
+    _cursor: CursorWrapper
+    _user_id: UUID
+
+    @contextmanager
+    def messages(self) -> Iterator[Callable[[bytes], None]]:
+        """Takes message lines as they come; the database works on them meanwhile."""
+        with self._cursor.cursor.copy("COPY incoming_message FROM STDIN") as copy:
+            yield copy.write
+
+    def merge(self, chat_lines: Iterable[bytes]) -> Loaded:
+        """Merges the chats whose lines these are; repeating it changes nothing. Other chats' messages do not count."""
+        with self._cursor.cursor.copy("COPY incoming_chat FROM STDIN") as copy:
+            for lines in chat_lines:
+                copy.write(lines)
+        lock_chats(self._cursor, self._user_id)
+        return _merge(self._cursor, self._user_id)
+
+
+@contextmanager
+def staging(user_id: UUID) -> Iterator[Staging]:
+    """Temporary tables for one chunk, gone at the end."""
     with connections["default"].cursor() as cursor:
         # The hand-over's last transaction waits for the disk, and thereby for this one; a crash before is retried.
         cursor.execute("SET LOCAL synchronous_commit TO off")
-        lock_chats(cursor, user_id)
-        _stage(cursor, spool, chunk)
-        loaded = _merge(cursor, user_id)
+        for statement in INCOMING.split(";"):
+            cursor.execute(statement)
+        yield Staging(cursor, user_id)
         cursor.execute("DROP TABLE incoming_chat, incoming_message, merging")
-    return loaded
 
 
 def lock_chats(cursor: CursorWrapper, user_id: UUID) -> None:
     """Waits until nobody else changes which chats and messages this person has, until the transaction ends."""
     cursor.execute(LOCK, [user_id])
-
-
-def _stage(cursor: CursorWrapper, spool: Spool, chunk: Chunk) -> None:
-    for statement in INCOMING.split(";"):
-        cursor.execute(statement)
-    with cursor.cursor.copy("COPY incoming_chat FROM STDIN") as copy:
-        for piece in spool.chat_lines.pieces(chunk.chats_start, chunk.chats_end):
-            copy.write(piece)
-    with cursor.cursor.copy("COPY incoming_message FROM STDIN") as copy:
-        for piece in spool.message_lines.pieces(chunk.messages_start, chunk.messages_end):
-            copy.write(piece)
 
 
 def _merge(cursor: CursorWrapper, user_id: UUID) -> Loaded:

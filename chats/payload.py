@@ -59,23 +59,30 @@ class Fault:
 class Payload:
     """What one body holds. A context manager: leaving it frees the spool.
 
-    `store` accepts the raw value that zustand's `persist` writes (`{"state": {…}, "version": 0}`) beside
-    the body of `POST /api/migration`. Raises NotJsonError, ShapeError or TooLargeError.
+    Message lines of the first chunk go to `tap` while the payload is read (see Spool); nothing that is done with
+    them may last when reading raises. `store` accepts the raw value that zustand's `persist` writes
+    (`{"state": {…}, "version": 0}`) beside the body of `POST /api/migration`. Raises NotJsonError, ShapeError or
+    TooLargeError.
     """
 
     def __init__(
-        self, buffer: Buffer, *, user_id: UUID, store: bool = False, chunk_messages: int = CHUNK_MESSAGES
+        self,
+        buffer: Buffer,
+        *,
+        user_id: UUID,
+        tap: Callable[[bytes], object],
+        store: bool = False,
+        chunk_messages: int = CHUNK_MESSAGES,
     ) -> None:
         self.config: dict[str, object] = {}
         self.anonymous_id = ""
         self.faults: list[Fault] = []
         self.warnings: list[str] = []
-        self.spool = Spool()
+        self.spool = Spool(tap, chunk_messages)
         self.received_chats = 0
         self.received_messages = 0
         self._user_id = user_id
         self._store = store
-        self._chunk_messages = chunk_messages
         self._seen: set[int] = set()
         self._has_chats = False
         self._unnamed = 0
@@ -133,14 +140,9 @@ class Payload:
         self.config = value or {}
 
     def _take_chats(self) -> None:
-        """A key that stands there twice counts as JavaScript counts it: the last one."""
+        if self._has_chats:
+            raise ShapeError(("chats",), "chats stands in the payload twice")
         self._has_chats = True
-        self.received_messages = self._unnamed = 0
-        self.faults.clear()
-        self.warnings.clear()
-        self._seen.clear()
-        self.spool.close()
-        self.spool = Spool()
         for index in self._scanner.elements():
             self.received_chats = index + 1
             if self.received_chats > MAX_CHATS:
@@ -159,7 +161,7 @@ class Payload:
             if not isinstance(messages, (list, _Messages)):
                 raise RejectedError(("messages",), "must be a list")
             self._count_messages(len(messages) if isinstance(messages, list) else 0)
-            self.spool.add(header, messages, index=index, chunk_messages=self._chunk_messages)
+            self.spool.add(header, messages, index)
             self._seen.add(header.id.int)
         except RejectedError as fault:
             inside = ".".join(str(part) for part in fault.path)

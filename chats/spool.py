@@ -3,7 +3,7 @@
 In memory while they are few, then in temporary files without a name. Keys never come here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -53,42 +53,39 @@ class Chunk:
     chats: int = 0
     messages: int = 0
 
-    def is_full(self, messages: int) -> bool:
-        """Whether the next chat goes into a chunk of its own."""
-        size = self.messages_end - self.messages_start
-        return self.messages >= messages or self.chats >= CHUNK_CHATS or size >= CHUNK_BYTES
-
 
 @dataclass(slots=True)
 class Spool:
-    """The valid chats of a payload in chunks that never split a chat."""
+    """The valid chats of a payload in chunks that never split a chat.
 
+    Message lines of the first chunk go to `tap`, so that the database can take them while the rest is still being
+    read. What `tap` was given cannot be taken back: lines whose chat is not among the chunk's chats do not count.
+    """
+
+    tap: Callable[[bytes], object]
+    chunk_messages: int
     chat_lines: Lines = field(default_factory=Lines)
     message_lines: Lines = field(default_factory=Lines)
-    chunks: list[Chunk] = field(default_factory=list)
-    chats: int = 0
+    chunks: list[Chunk] = field(default_factory=lambda: [Chunk(0, 0)])
     messages: int = 0
+    _tapped: int = 0
 
-    def add(self, header: ChatHeader, messages: Iterable[object], *, index: int, chunk_messages: int) -> None:
+    def add(self, header: ChatHeader, messages: Iterable[object], index: int) -> None:
         """Appends the chat at `index` of the payload.
 
         Raises RejectedError and keeps nothing of it when one of its messages is bad.
         """
-        chats_start, messages_start = self.chat_lines.end, self.message_lines.end
+        chunk = self._chunk()
+        start = self.message_lines.end
         try:
-            count = self._add_messages(messages, header, index)
+            count = self._add_messages(message_rows(messages, ordinal=index, chat_id=header.id))
         except RejectedError:
-            self.message_lines.take_back(messages_start)
+            self.message_lines.take_back(start)
             raise
         self.chat_lines.add(header.as_row(index))
-        chunk = self.chunks[-1] if self.chunks else None
-        if chunk is None or chunk.is_full(chunk_messages):
-            chunk = Chunk(chats_start, messages_start)
-            self.chunks.append(chunk)
         chunk.chats += 1
         chunk.messages += count
         chunk.chats_end, chunk.messages_end = self.chat_lines.end, self.message_lines.end
-        self.chats += 1
         self.messages += count
 
     def close(self) -> None:
@@ -96,16 +93,31 @@ class Spool:
         self.chat_lines.file.close()
         self.message_lines.file.close()
 
-    def _add_messages(self, messages: Iterable[object], header: ChatHeader, index: int) -> int:
+    def _chunk(self) -> Chunk:
+        last = self.chunks[-1]
+        size = self._tapped if len(self.chunks) == 1 else self.message_lines.end - last.messages_start
+        if last.messages >= self.chunk_messages or last.chats >= CHUNK_CHATS or size >= CHUNK_BYTES:
+            last = Chunk(self.chat_lines.end, self.message_lines.end)
+            self.chunks.append(last)
+        return last
+
+    def _add_messages(self, lines: Iterable[bytes]) -> int:
         count = size = 0
-        lines: list[bytes] = []
-        for line in message_rows(messages, ordinal=index, chat_id=header.id):
-            lines.append(line)
+        pending: list[bytes] = []
+        for line in lines:
+            pending.append(line)
             size += len(line)
             count += 1
             if size > PIECE_BYTES:
-                self.message_lines.add(b"".join(lines))
-                lines.clear()
+                self._write(b"".join(pending))
+                pending.clear()
                 size = 0
-        self.message_lines.add(b"".join(lines))
+        self._write(b"".join(pending))
         return count
+
+    def _write(self, lines: bytes) -> None:
+        if len(self.chunks) == 1:
+            self._tapped += len(lines)
+            self.tap(lines)
+        else:
+            self.message_lines.add(lines)

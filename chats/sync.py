@@ -7,6 +7,7 @@ state. A payload is read and checked as a whole first (`chats/payload.py`), then
 
 import mmap
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import BinaryIO
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -19,15 +20,16 @@ from accounts import audit
 from accounts.models import AnonymousSession
 from apikeys.models import ApiKey
 from chats import browser_config
-from chats.loading import load_chunk
+from chats.loading import Staging, staging
 from chats.models import Chat, Handover, Source
 from chats.payload import CHUNK_MESSAGES, MAX_BYTES, Fault, Payload
 from chats.scanning import Buffer
+from chats.spool import Chunk, Spool
 from chats.tasks import index_later
 from wavelength.ids import uuid7
 from wavelength.tenancy import tenant
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 1024 * 1024
 KEPT_SENTENCES = 1_000
 TWICE = "stands in the payload twice, by its own id and by the one it is shown with; the first was taken."
 
@@ -86,26 +88,25 @@ def take_over(
     nothing was stored.
     """
     store = store or source in (Source.COMMAND, Source.DEMO)
-    with Payload(body, user_id=user_id, store=store, chunk_messages=chunk_messages) as payload:
-        handover = _start(user_id, source, len(body), payload)
-        report = Report(faults=payload.faults, warnings=payload.warnings)
-        done = 0
-        for chunk in payload.spool.chunks:
-            with tenant(user_id):
-                loaded = load_chunk(user_id=user_id, spool=payload.spool, chunk=chunk)
-                Handover.objects.filter(pk=handover.pk).update(
-                    done_chats=F("done_chats") + chunk.chats,
-                    migrated_chats=F("migrated_chats") + loaded.new_chats,
-                    migrated_messages=F("migrated_messages") + loaded.new_messages,
-                    skipped_chats=F("skipped_chats") + loaded.skipped_chats,
-                )
-            report.migrated_chats += loaded.new_chats
-            report.migrated_messages += loaded.new_messages
-            report.skipped_chats += loaded.skipped_chats
-            report.faults += [Fault(("chats", index), f"Chat {index + 1}", TWICE) for index in loaded.twice]
-            done += chunk.messages
-            if on_progress:
-                on_progress(done, payload.spool.messages)
+    with ExitStack() as stack:
+        # The database takes the first chunk's messages while the rest is being read, and keeps nothing when that fails.
+        with tenant(user_id), staging(user_id) as staged:
+            with staged.messages() as tap:
+                payload = Payload(body, user_id=user_id, tap=tap, store=store, chunk_messages=chunk_messages)
+            stack.enter_context(payload)
+            handover = _start(user_id, source, len(body), payload)
+            report = Report(faults=payload.faults, warnings=payload.warnings)
+            spool = payload.spool
+            first, *others = spool.chunks
+            _merge(staged, spool, first, handover, report)
+        done = _told(on_progress, first.messages, spool.messages)
+        for chunk in others:
+            with tenant(user_id), staging(user_id) as staged:
+                with staged.messages() as tap:
+                    for lines in spool.message_lines.pieces(chunk.messages_start, chunk.messages_end):
+                        tap(lines)
+                _merge(staged, spool, chunk, handover, report)
+            done = _told(on_progress, done + chunk.messages, spool.messages)
         _finish(handover, payload, report)
     return report
 
@@ -152,14 +153,34 @@ def read_body(stream: BinaryIO, length: int | None) -> mmap.mmap:
 
 
 def _start(user_id: UUID, source: Source, size: int, payload: Payload) -> Handover:
-    with tenant(user_id):
-        return Handover.objects.create(
-            user_id=user_id,
-            source=source,
-            payload_bytes=size,
-            received_chats=payload.received_chats,
-            received_messages=payload.received_messages,
-        )
+    return Handover.objects.create(
+        user_id=user_id,
+        source=source,
+        payload_bytes=size,
+        received_chats=payload.received_chats,
+        received_messages=payload.received_messages,
+    )
+
+
+def _merge(staged: Staging, spool: Spool, chunk: Chunk, handover: Handover, report: Report) -> None:
+    """Merges one chunk and notes the progress, in the caller's transaction."""
+    loaded = staged.merge(spool.chat_lines.pieces(chunk.chats_start, chunk.chats_end))
+    Handover.objects.filter(pk=handover.pk).update(
+        done_chats=F("done_chats") + chunk.chats,
+        migrated_chats=F("migrated_chats") + loaded.new_chats,
+        migrated_messages=F("migrated_messages") + loaded.new_messages,
+        skipped_chats=F("skipped_chats") + loaded.skipped_chats,
+    )
+    report.migrated_chats += loaded.new_chats
+    report.migrated_messages += loaded.new_messages
+    report.skipped_chats += loaded.skipped_chats
+    report.faults += [Fault(("chats", index), f"Chat {index + 1}", TWICE) for index in loaded.twice]
+
+
+def _told(on_progress: Callable[[int, int], None] | None, done: int, total: int) -> int:
+    if on_progress:
+        on_progress(done, total)
+    return done
 
 
 def _finish(handover: Handover, payload: Payload, report: Report) -> None:

@@ -97,6 +97,7 @@ def test_wrong_method(as_alice: Client) -> None:
         ('{"chats": null}', ["chats"]),
         ('{"chats": {"0": {}}}', ["chats"]),
         ('{"chats": "all"}', ["chats"]),
+        ('{"chats": [], "chats": []}', ["chats"]),
         ('{"chats": [], "config": []}', ["config"]),
         ('{"chats": [], "config": "dark"}', ["config"]),
         ('{"chats": [], "anonymousId": 5}', ["anonymousId"]),
@@ -284,17 +285,18 @@ def test_times_and_figures_survive_in_any_spelling(as_alice: Client) -> None:
     assert stored["totalTokens"] == 5
 
 
-def test_members_in_any_order_and_the_last_of_two(as_alice: Client) -> None:
-    lost, kept = json.dumps(chat("lost")), json.dumps(chat("kept"))
+def test_members_in_any_order(as_alice: Client) -> None:
+    kept = json.dumps(chat("kept"))
     members = [
-        '"anonymousId": "first"', '"other": [1, {"chats": []}]', f'"chats": [{lost}]', '"config": null',
-        '"anonymousId": "second"', f'"chats": [{kept}]',
+        '"anonymousId": "first"', '"other": [1, {"chats": []}]', f'"chats": [{kept}]', '"config": null',
+        '"anonymousId": "second"',
     ]  # fmt: skip
 
     response = hand_over(as_alice, "{" + ",".join(members) + "}")
 
     assert figures(response) == (1, 0, 0, 0)
     assert [stored["id"] for stored in all_chats(as_alice)] == ["kept"]
+    assert as_alice.get("/api/migration").json()["data"]["anonymousIds"] == ["second"]
 
 
 def as_shown(sent: dict[str, Any], owner: User) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,7 @@ def test_members_are_walked_as_they_stand(value: dict[str, object]) -> None:
 def test_any_bytes_are_read_or_refused_in_good_order(rubbish: bytes) -> None:
     for body in (rubbish, b'{"chats": [' + rubbish + b"]}", b'{"chats": [{"messages": [' + rubbish + b"]}]}"):
         try:
-            with Payload(body, user_id=USER):
+            with opened(body):
                 pass
         except (NotJsonError, ShapeError):
             pass
@@ -64,9 +65,9 @@ def test_what_is_accepted_is_json_and_what_is_not_is_not(text: str) -> None:
         json.loads(body)
     except (ValueError, RecursionError):
         with pytest.raises(NotJsonError):
-            Payload(body, user_id=USER)
+            opened(body)
     else:
-        Payload(body, user_id=USER).spool.close()
+        opened(body).spool.close()
 
 
 @pytest.mark.parametrize(
@@ -124,13 +125,13 @@ def test_depth_is_bounded_without_recursion() -> None:
 def test_what_never_ends_is_refused_in_linear_time(attack: bytes) -> None:
     began = time.process_time()
     with pytest.raises(NotJsonError):
-        Payload(attack, user_id=USER)
+        opened(attack)
     assert time.process_time() - began < 2
 
 
 def test_too_many_chats() -> None:
     with pytest.raises(TooLargeError):
-        Payload(b'{"chats": [' + b"1," * 200_000 + b"1]}", user_id=USER)
+        opened(b'{"chats": [' + b"1," * 200_000 + b"1]}")
 
 
 def test_raw_store_only_where_it_may_come_from() -> None:
@@ -138,28 +139,36 @@ def test_raw_store_only_where_it_may_come_from() -> None:
         {"state": {"chats": [chat("c1")], "config": {"a": 1}, "activeChatId": "c1"}, "version": 0}
     ).encode()
 
-    with Payload(store, user_id=USER, store=True) as payload:
-        assert (payload.spool.chats, payload.config) == (1, {"a": 1})
+    with opened(store, store=True) as payload:
+        assert (payload.received_chats, payload.config) == (1, {"a": 1})
     with pytest.raises(ShapeError):
-        Payload(store, user_id=USER)
+        opened(store)
 
 
 def test_chunks_never_split_a_chat_and_hold_all() -> None:
-    body = json.dumps({"chats": [chat(f"c{n}", *(message(f"m{m}") for m in range(n))) for n in range(30)]}).encode()
+    sent = [chat(f"c{n}", *(message(f"m{m}") for m in range(n))) for n in range(30)]
+    sent[3]["messages"].append(message("bad", role="wizard"))
+    sent[20]["messages"].append(message("bad", role="wizard"))
+    tapped: list[bytes] = []
 
-    with Payload(body, user_id=USER, chunk_messages=50) as payload:
+    with opened(json.dumps({"chats": sent}).encode(), tap=tapped.append, chunk_messages=50) as payload:
         spool = payload.spool
-        assert sum(chunk.chats for chunk in spool.chunks) == spool.chats == 30
-        assert sum(chunk.messages for chunk in spool.chunks) == spool.messages == sum(range(30))
-        assert len(spool.chunks) > 3
-        ordinals = [
-            {
-                line.split(b"\t")[0]
-                for line in b"".join(spool.message_lines.pieces(chunk.messages_start, chunk.messages_end)).splitlines()
-            }
-            for chunk in spool.chunks
+        others = spool.chunks[1:]
+        assert sum(chunk.chats for chunk in spool.chunks) == 28
+        assert sum(chunk.messages for chunk in spool.chunks) == spool.messages == sum(range(30)) - 23
+        assert len(others) > 2
+        of_chats = [ordinals(spool.chat_lines.pieces(chunk.chats_start, chunk.chats_end)) for chunk in spool.chunks]
+        of_messages = [
+            ordinals(spool.message_lines.pieces(chunk.messages_start, chunk.messages_end)) for chunk in others
         ]
-    assert sum(map(len, ordinals)) == len(set().union(*ordinals)) == 29
+    assert sum(map(len, of_chats)) == len(set().union(*of_chats)) == 28
+    assert {3, 20}.isdisjoint(set().union(*of_chats))
+    # The first chunk's messages were given away at once; where a chat without messages stands, no line tells.
+    assert [ordinals(tapped) - {0, 3}, *of_messages] == [chats - {0} for chats in of_chats]
+
+
+def ordinals(pieces: Iterable[bytes]) -> set[int]:
+    return {int(line.split(b"\t")[0]) for line in b"".join(pieces).splitlines()}
 
 
 def test_ids_follow_from_person_chat_and_message() -> None:
@@ -175,3 +184,7 @@ def test_ids_follow_from_person_chat_and_message() -> None:
     rows = list(message_rows([message("m1"), message("m2")], ordinal=0, chat_id=one))
     again = list(message_rows([message("m2"), message("m1")], ordinal=0, chat_id=one))
     assert [row.split(b"\t")[2] for row in rows] == [row.split(b"\t")[2] for row in reversed(again)]
+
+
+def opened(body: bytes, *, tap: Callable[[bytes], object] = len, **options: Any) -> Payload:
+    return Payload(body, user_id=USER, tap=tap, **options)
