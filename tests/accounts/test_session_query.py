@@ -55,6 +55,12 @@ def test_a_session_does_not_outlive_its_person(as_alice: Client, alice: User, ch
     assert as_alice.get("/api/profile").status_code == 401
 
 
+@pytest.mark.parametrize("key", ["x'; SELECT pg_sleep(9); --", "\\", "ä" * 32, "", " ", "a" * 5000, "' OR true --"])
+def test_a_made_up_key_is_nobodys(as_alice: Client, key: str) -> None:
+    as_alice.cookies["wl-session"] = key
+    assert as_alice.get("/api/profile").status_code == 401
+
+
 def test_a_session_names_its_person_in_its_row(alice: User, anonymous: Client) -> None:
     assert not Session.objects.exists()
     anonymous.get("/accounts/login/")

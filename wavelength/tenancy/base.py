@@ -4,7 +4,6 @@
 """
 
 import select
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -90,13 +89,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         return Escaping(self.connection.pgconn).escape_literal(text.encode()).decode()
 
-    def ask(self, question: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
-        """The first row of a statement that every request asks: prepared, read in binary, half of a cursor's cost."""
+    def ask(self, question: str) -> tuple[str | None, ...]:
+        """The first row of one statement that every request asks, as texts; planned each time, as below."""
         self.close_if_health_check_failed()
         self.ensure_connection()
         with debug_transaction(self, question), self.wrap_database_errors:
-            row: tuple[Any, ...] | None = self.connection.execute(question, parameters, binary=True).fetchone()
-            return row
+            return _first_row(self._send(question))
 
     def ask_as_tenant(self, user_id: UUID, question: str) -> tuple[str | None, ...]:
         """The first row of one statement as this person, as texts, outside any transaction, in one round trip.
@@ -112,9 +110,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise TransactionManagementError("A transaction is managed by hand here: the person would stay in it.")
         message = f"SET LOCAL app.user_id = '{user_id}'; {question}"
         with debug_transaction(self, message), self.wrap_database_errors:
-            result = self._send(message)
-            values = [result.get_value(0, column) for column in range(result.nfields)]
-            return tuple(value if value is None else value.decode() for value in values)
+            return _first_row(self._send(message))
 
     def _send(self, statements: str) -> PGresult:
         """Past psycopg's cursor too, which would wait for each of them and then look at each result."""
@@ -144,6 +140,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         with debug_transaction(self, statement), self.wrap_database_errors:
             self.connection.execute(statement, prepare=False)
+
+
+def _first_row(result: PGresult) -> tuple[str | None, ...]:
+    values = (result.get_value(0, column) for column in range(result.nfields))
+    return tuple(value if value is None else value.decode() for value in values)
 
 
 @lru_cache
