@@ -82,6 +82,6 @@ def _read(user: User) -> Shell:
         name=profile.display_name or user.name or user.email,
         email=user.email,
         theme=profile.theme,
-        avatar_url=profile.avatar.url if profile.avatar else "",
+        avatar_url=profile.avatar_address,
         zone=ZoneInfo(profile.timezone or "UTC"),
     )

@@ -260,3 +260,20 @@ def test_a_failing_database_leaves_no_file(as_alice: Client, media: Path, monkey
     assert answer.status_code == 500
     assert "went away" not in answer.content.decode()
     assert not list(media.rglob("*.webp"))
+
+
+def test_it_may_be_stored_elsewhere_than_on_the_disk(
+    as_alice: Client, anonymous: Client, settings: Settings, media: Path
+) -> None:
+    # As S3: no paths, no addresses of our own, only reading and writing.
+    elsewhere = {
+        "BACKEND": "django.core.files.storage.InMemoryStorage",
+        "OPTIONS": {"base_url": "https://bucket.test/"},
+    }
+    settings.STORAGES = settings.STORAGES | {"default": elsewhere}
+    url = upload(as_alice, picture()).json()["data"]["avatarUrl"]
+    assert url.startswith("http://testserver/media/avatars/")
+    assert anonymous.get(url.removeprefix("http://testserver")).status_code == 200
+    assert as_alice.get("/api/profile").json()["data"]["user"]["image"] == url
+    assert url.removeprefix("http://testserver") in as_alice.get("/profile/").content.decode()
+    assert not list(media.rglob("*.webp"))

@@ -132,7 +132,7 @@ def test_admin_pages_ask_the_operator_alone(as_staff: Client, alice: User) -> No
         assert asked["operator"], name
         assert not any(meanwhile), name
         # Before it: who is asking, and their time zone. Nothing of what the page shows.
-        ours = "accounts_session", "accounts_profile", "BEGIN", "COMMIT"
+        ours = "session_of(", "accounts_profile", "BEGIN", "COMMIT"
         assert all(any(word in sql for word in ours) for sql in asked["default"]), (name, asked["default"])
 
 
