@@ -31,13 +31,13 @@ def one_chat() -> Iterator[dict[str, Any]]:
 
 
 def small_chats() -> Iterator[dict[str, Any]]:
-    for number in range(60_000):
-        yield chat(f"c{number}", title="x" * 250)
+    for number in range(30_000):
+        yield chat(f"c{number}", title="x" * 600)
 
 
 def bad_chats() -> Iterator[dict[str, Any]]:
-    for number in range(60_000):
-        yield chat(f"c{number}", title="x" * 250, createdAt="never")
+    for number in range(30_000):
+        yield chat(f"c{number}", title="x" * 600, createdAt="never")
 
 
 def rubbish() -> Iterator[Any]:
