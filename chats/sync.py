@@ -209,7 +209,7 @@ def _finish(handover: Handover, payload: Payload, report: Report) -> None:
             errors=handover.error_count,
         )
         # Here the next issue hands the costs and tokens that just arrived to metering.
-        if report.migrated_messages:
+        if Chat.objects.filter(indexed=False).exists():
             index_later(user_id)
 
 

@@ -214,13 +214,10 @@ def _long_text(value: object, name: str) -> str:
 
 def _instant(owner: dict[str, object], name: str) -> tuple[str, int]:
     """A required date as PostgreSQL reads it, and in milliseconds since 1970."""
-    value = owner.get(name)
     moment = _moment(owner, name)
     if moment is None:
         raise RejectedError((name,), "has no time")
-    # What JavaScript writes needs no rewriting.
-    text = value if type(value) is str and len(value) == 24 and value[23] == "Z" else moment.isoformat()
-    return text, round(moment.timestamp() * 1000)
+    return moment.isoformat(), round(moment.timestamp() * 1000)
 
 
 def _moment(owner: dict[str, object], name: str) -> datetime | None:

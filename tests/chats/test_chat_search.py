@@ -143,6 +143,16 @@ def test_hand_over_has_the_index_made(as_alice: Client, alice: User) -> None:
         assert not Chat.objects.filter(indexed=False).exists()
 
 
+def test_index_that_an_interrupted_hand_over_left_out_is_made_after_the_next(as_alice: Client, alice: User) -> None:
+    hand_over(as_alice, payload(chat("c1", message("m1"))))
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_jobs")
+
+    hand_over(as_alice, payload(chat("c1", message("m1"))))
+
+    assert pending_jobs() == [{"user_id": str(alice.pk)}]
+
+
 def pending_jobs() -> list[dict[str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(

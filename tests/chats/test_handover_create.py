@@ -285,6 +285,55 @@ def test_times_and_figures_survive_in_any_spelling(as_alice: Client) -> None:
     assert stored["totalTokens"] == 5
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "2025-02-03T10:00:00.000Z", "2025-02-03T10:00:00Z", "2025-02-03 10:00:00", "2025-02-03T12:00:00.000+02:00",
+        "2025-W06-1T10:00:00.000Z", "2025-02-03T10:00:00,000Z", "2025-02-03x10:00:00.000Z", "20250203T100000Z",
+    ],
+)  # fmt: skip
+def test_every_spelling_of_a_date_that_is_understood_is_stored(as_alice: Client, spelling: str) -> None:
+    hand_over(as_alice, payload(chat("c1", message("m1", timestamp=spelling), createdAt=spelling, updatedAt=spelling)))
+
+    stored = one_chat(as_alice, "c1")
+    assert (
+        stored["createdAt"] == stored["updatedAt"] == stored["messages"][0]["timestamp"] == "2025-02-03T10:00:00.000Z"
+    )
+
+
+def test_text_that_means_something_to_the_database(as_alice: Client) -> None:
+    odd = [
+        "\\.",
+        "\\N",
+        "\\\\",
+        "\t",
+        "\n\r\n",
+        "\\t",
+        "a\\",
+        "\x7f\x1b",
+        "\u2028",
+        "{}",
+        "NULL",
+        "'",
+        '"',
+        "%s",
+        "{",
+        "x" * 70_000 + "\\\n\t\r",
+    ]
+    sent = [
+        message(f"m{place}{text[:9]}", content=text, reasoning=text, model=text[:9], metadata={text: text})
+        for place, text in enumerate(odd)
+    ]
+
+    hand_over(as_alice, payload(chat("c1\\.\t\n", *sent, title="\\N\t", model="\\N", status="\\N")))
+
+    (stored,) = all_chats(as_alice)
+    assert (stored["id"], stored["title"], stored["model"], stored["status"]) == ("c1\\.\t\n", "\\N\t", "\\N", "\\N")
+    assert [(one["id"], one["content"], one["reasoning"], one["model"]) for one in stored["messages"]] == [
+        (one["id"], one["content"], one["reasoning"], one["model"]) for one in sent
+    ]
+
+
 def test_members_in_any_order(as_alice: Client) -> None:
     kept = json.dumps(chat("kept"))
     members = [
