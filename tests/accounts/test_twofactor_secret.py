@@ -1,5 +1,7 @@
 """What allauth stores of a second factor."""
 
+import json
+
 import pytest
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
@@ -11,8 +13,6 @@ from allauth.mfa.totp.internal.auth import (
     hotp_value,
     yield_hotp_counters_from_time,
 )
-from django.contrib.sessions.serializers import JSONSerializer
-from django.core import signing
 from django.test import Client
 
 from accounts.mfa import MFAAdapter, open_unconfirmed
@@ -62,8 +62,7 @@ def test_before_it_is_confirmed_it_stands_sealed_in_the_session(as_alice: Client
     secret = as_alice.session[SECRET_SESSION_KEY]
 
     assert secret in page.content.decode()
-    salt = "django.contrib.sessions.SessionStore"
-    stored = signing.loads(Session.objects.get(user=alice).session_data, salt=salt, serializer=JSONSerializer)
+    stored = json.loads(Session.objects.get(user=alice).session_data)
     assert secret not in str(stored)
     assert get_adapter().decrypt(stored[SECRET_SESSION_KEY]) == secret
     confirmed = as_alice.post("/accounts/2fa/totp/activate/", {"code": code_now(secret)})
