@@ -229,10 +229,8 @@ def _told(report: Report) -> HttpResponse:
         errors=[fault.sentence() for fault in report.faults],
         warnings=report.warnings,
     )
-    arrived = (
-        f"{report.migrated_chats:,} chats, {report.migrated_messages:,} messages"
-        f" and {report.migrated_keys:,} keys arrived"
-    )
+    chats, messages = _counted(report.migrated_chats, "chat"), _counted(report.migrated_messages, "message")
+    arrived = f"{chats}, {messages} and {_counted(report.migrated_keys, 'key')} arrived"
     if report.success:
         return reply(figures, message=f"{arrived}.")
     return failure(
@@ -242,6 +240,10 @@ def _told(report: Report) -> HttpResponse:
         details=[{"path": list(fault.path), "message": fault.reason} for fault in report.faults],
         data=figures,
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _one(chat: Chat) -> StreamingHttpResponse:
