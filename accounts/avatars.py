@@ -23,7 +23,7 @@ SIDE = 512
 # A large picture unfolds to 200 MB: of all who upload at once, a process decodes one.
 _one_at_a_time = threading.Lock()
 # What Pillow raises on files that are broken or were made to break it.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, struct.error, Image.DecompressionBombError)
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, struct.error)
 
 
 class AvatarError(ValueError):
@@ -57,7 +57,7 @@ def squared(file: IO[bytes]) -> bytes:
     try:
         with _one_at_a_time, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise AvatarError("The picture has too many pixels. Make it smaller first.")
+                raise Image.DecompressionBombError
             # A JPEG can be decoded at a fraction of its size: less memory, less time.
             image.draft("RGB", (2 * SIDE, 2 * SIDE))
             ImageOps.exif_transpose(image, in_place=True)
@@ -66,8 +66,8 @@ def squared(file: IO[bytes]) -> bytes:
             square = ImageOps.fit(clear, (SIDE, SIDE), Image.Resampling.LANCZOS)
             output = BytesIO()
             square.save(output, "WEBP", quality=85, exif=b"", icc_profile=b"", xmp=b"")
-    except AvatarError:
-        raise
+    except Image.DecompressionBombError as error:
+        raise AvatarError("The picture has too many pixels. Make it smaller first.") from error
     except UnidentifiedImageError as error:
         raise AvatarError("The picture must be a JPEG, PNG or WebP file.") from error
     except _BROKEN as error:

@@ -213,6 +213,7 @@ def test_what_is_no_picture_is_refused_and_leaves_nothing(
     assert answer.status_code == 400, answer.content
     assert answer.json()["code"] == "invalid_request"
     assert answer.json()["details"][0]["path"] == ["avatar"]
+    assert ("too many pixels" in answer.json()["error"]) == (" x " in name)
     assert [file.name for file in media.rglob("*.*")] == [kept.rpartition("/")[2]]
     with tenant(alice.pk):
         assert kept.endswith(str(Profile.objects.get().avatar))
