@@ -110,8 +110,13 @@ RULES = (
          WHERE confdeltype IN ('n', 'd') AND user_id = ANY (coalesce(confdelsetcols, conkey))
          UNION ALL
         SELECT format('%%s: user_id has no foreign key to the users, ON DELETE CASCADE.', relname) FROM tenant t
-         WHERE NOT EXISTS (SELECT FROM keys k WHERE k.relname = t.relname AND to_users
-                              AND k.conkey = ARRAY[t.user_id] AND confdeltype = 'c')
+         WHERE NOT EXISTS (SELECT FROM keys k WHERE k.relname = t.relname AND confdeltype = 'c'
+                              AND (to_users AND k.conkey = ARRAY[t.user_id]
+                                   -- Or through a parent that every row has.
+                                   OR k.conkey[1] = t.user_id AND k.confkey[1] = k.parent_user_id
+                                      AND NOT EXISTS (SELECT FROM pg_attribute a
+                                                       WHERE a.attrelid = t.oid AND a.attnum = ANY (k.conkey)
+                                                         AND NOT a.attnotnull)))
          UNION ALL
         SELECT format('%%s: refers to %%s, whose rows belong to people, but has no user_id.', c.relname, t.relname)
           FROM pg_constraint k JOIN tenant t ON t.oid = k.confrelid JOIN pg_class c ON c.oid = k.conrelid
