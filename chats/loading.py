@@ -22,7 +22,8 @@ INCOMING = """
     SET LOCAL synchronous_commit TO off;
     CREATE TEMPORARY TABLE incoming_chat (
         ordinal integer, id uuid, client_id text, client_created_at timestamptz, updated_at timestamptz,
-        title text, model text, status text, total_cost numeric, total_tokens bigint
+        title text, model text, status text, total_cost numeric, total_tokens bigint,
+        message_count integer
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE incoming_message (
         ordinal integer, position integer, id uuid, client_id text, role text, sent_at timestamptz,
@@ -61,18 +62,21 @@ NEW = """
 TAKEN = "SELECT shown_id FROM chats_chat WHERE user_id = %s AND shown_id = ANY(%s)"
 NAMESAKES = "SELECT client_id, count(*) FROM chats_chat WHERE user_id = %s AND client_id = ANY(%s) GROUP BY client_id"
 
+# Of chats whose client says no totals.
 TOTALS = """
-    SELECT ordinal, count(*) AS messages, coalesce(sum(cost), 0) AS cost,
+    SELECT ordinal, coalesce(sum(cost), 0) AS cost,
            coalesce(sum(coalesce(input_tokens, 0) + coalesce(reasoning_tokens, 0) + coalesce(output_tokens, 0)), 0)
                AS tokens
-      FROM incoming_message GROUP BY ordinal
+      FROM incoming_message
+     WHERE ordinal IN (SELECT ordinal FROM incoming_chat WHERE total_cost IS NULL OR total_tokens IS NULL)
+     GROUP BY ordinal
 """
 
 INSERT_CHATS = f"""
     INSERT INTO chats_chat (id, user_id, client_id, client_created_at, shown_id, title, model, status, updated_at,
                             total_cost, total_tokens, message_count, indexed)
     SELECT i.id, %(user)s, i.client_id, i.client_created_at, n.shown_id, i.title, i.model, i.status, i.updated_at,
-           coalesce(i.total_cost, t.cost, 0), coalesce(i.total_tokens, t.tokens, 0), coalesce(t.messages, 0), false
+           coalesce(i.total_cost, t.cost, 0), coalesce(i.total_tokens, t.tokens, 0), i.message_count, false
       FROM unnest(%(ordinals)s::integer[], %(shown_ids)s::text[]) AS n (ordinal, shown_id)
       JOIN incoming_chat i USING (ordinal)
       LEFT JOIN ({TOTALS}) t USING (ordinal)

@@ -82,7 +82,7 @@ class Spool:
         except RejectedError:
             self.message_lines.take_back(start)
             raise
-        self.chat_lines.add(header.as_row(index))
+        self.chat_lines.add(header.as_row(index, count))
         chunk.chats += 1
         chunk.messages += count
         chunk.chats_end, chunk.messages_end = self.chat_lines.end, self.message_lines.end

@@ -71,7 +71,7 @@ class ChatHeader:
     total_tokens: int | None
     warnings: list[str] = field(default_factory=list)
 
-    def as_row(self, ordinal: int) -> bytes:
+    def as_row(self, ordinal: int, message_count: int) -> bytes:
         """The line that COPY loads (text format), for `loading.INCOMING`."""
         columns = (
             str(ordinal),
@@ -84,6 +84,7 @@ class ChatHeader:
             _escape(self.status),
             _NULL if self.total_cost is None else self.total_cost,
             _NULL if self.total_tokens is None else str(self.total_tokens),
+            str(message_count),
         )
         return ("\t".join(columns) + "\n").encode()
 
