@@ -14,6 +14,8 @@ from uuid import UUID
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
+SENT_AT_ONCE = 1024 * 1024  # bytes of lines
+
 # Whoever merges chats of one person waits for whoever came first: two payloads at once end as one after the other.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('chats of ' || %s::text, 0))"
 
@@ -205,8 +207,21 @@ class Staging:
     @contextmanager
     def messages(self) -> Iterator[Callable[[bytes], None]]:
         """Takes message lines as they come; the database works on them meanwhile."""
+        pending: list[bytes] = []
+        size = 0
+
+        def write(lines: bytes) -> None:
+            nonlocal size
+            pending.append(lines)
+            size += len(lines)
+            if size >= SENT_AT_ONCE:
+                copy.write(b"".join(pending))
+                pending.clear()
+                size = 0
+
         with self._cursor.cursor.copy("COPY incoming_message FROM STDIN") as copy:
-            yield copy.write
+            yield write
+            copy.write(b"".join(pending))
 
     def merge(self, chat_lines: Iterable[bytes]) -> Loaded:
         """Merges the chats whose lines these are; repeating it changes nothing. Other chats' messages do not count."""
