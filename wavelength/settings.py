@@ -144,6 +144,7 @@ INSTALLED_APPS = [
     "wavelength.admin.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.humanize",  # allauth's list of sessions uses it
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
