@@ -296,7 +296,6 @@ CORS_ALLOW_HEADERS = [
     "x-csrf-token",
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; the hand-over streams its own body
-NINJA_PAGINATION_PER_PAGE = 100
 DEFAULT_EXCEPTION_REPORTER_FILTER = "wavelength.reporting.AlwaysFiltered"
 
 STATIC_URL = "/static/"

@@ -171,12 +171,9 @@ class DefinerFunction(Operation):
             f"CREATE OR REPLACE FUNCTION {self.signature} {body} SECURITY DEFINER SET search_path = public, pg_temp",
             params=None,
         )
-        schema_editor.execute(f"REVOKE ALL ON FUNCTION {self._called()} FROM PUBLIC")
+        schema_editor.execute(f"REVOKE ALL ON FUNCTION {self.signature} FROM PUBLIC")
         for role in self.roles:
-            schema_editor.execute(f"GRANT EXECUTE ON FUNCTION {self._called()} TO {role}")
-
-    def _called(self) -> str:
-        return self.signature
+            schema_editor.execute(f"GRANT EXECUTE ON FUNCTION {self.signature} TO {role}")
 
 
 def _owner_policy(table: str) -> str:
