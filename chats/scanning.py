@@ -20,7 +20,8 @@ Buffer: TypeAlias = bytes | mmap.mmap
 MAX_DEPTH = 64
 MAX_DIGITS = 40
 
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Up to a quote is three times as fast as up to a quote or a backslash; where the quote is escaped, once more with care.
+_STRING = rb'"(?>[^"]*+(?<!\\)"|[^"\\]*+(?:\\.[^"\\]*+)*+")'
 _FLAT = rb'[^\[\]{}"]*+(?:' + _STRING + rb'[^\[\]{}"]*+)*+'
 
 
