@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.models import AnonymousSession, AuditEvent, DataKey, SystemKey, Tier, User
-from accounts.people import open_account, record_tier
+from accounts.people import open_account, tier_changed
 from wavelength.admin import OperatorModelAdmin
 
 CHANGED_BY_OPERATORS = ("name", "tier", "is_active", "is_staff")
@@ -80,7 +80,7 @@ class UserAdmin(OperatorModelAdmin):
         if "tier" in form.changed_data:
             before, after = Tier(form.initial["tier"]), Tier(obj.tier)
             # In the person's own trail, as wl_app: only once the operator's transaction stands.
-            transaction.on_commit(lambda: record_tier(obj.pk, before, after), using="operator")
+            transaction.on_commit(lambda: tier_changed(obj.pk, before, after), using="operator")
 
 
 class _AboutPerson(OperatorModelAdmin):

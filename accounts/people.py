@@ -1,5 +1,7 @@
 """How an account comes to be: the one door for sign-up, providers, commands and the admin."""
 
+from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -8,7 +10,11 @@ from django.db import IntegrityError
 from accounts import audit
 from accounts.datakeys import create_data_key
 from accounts.models import Profile, Tier, User
-from wavelength.tenancy import tenant
+from wavelength.tenancy import nobody, tenant
+
+# What a tier brings, given to each new person and again when their tier changes, in their `tenant()`. Apps above
+# this one add theirs when they are ready.
+BELONGINGS: Final[list[Callable[[UUID, Tier], None]]] = []
 
 
 class AddressTakenError(ValueError):
@@ -25,6 +31,8 @@ def create_person(user: User, *, way: str) -> User:
         user.save(force_insert=True, using="default")
         Profile.objects.create(user=user, display_name=user.name[:80])
         create_data_key(user.pk)
+        for give in BELONGINGS:
+            give(user.pk, Tier(user.tier))
         audit.record(user.pk, "account.created", way=way)
     return user
 
@@ -61,10 +69,13 @@ def set_tier(*, user_id: UUID, tier: Tier) -> bool:
         if before == tier:
             return False
         User.objects.filter(pk=user_id).update(tier=tier)
-        record_tier(user_id, before, tier)
+        tier_changed(user_id, before, tier)
     return True
 
 
-def record_tier(user_id: UUID, before: Tier, after: Tier) -> None:
-    """Remember in the person's trail that they were moved from one tier to another."""
-    audit.record_for(user_id, "account.tier_changed", before=before.value, after=after.value)
+def tier_changed(user_id: UUID, before: Tier, after: Tier) -> None:
+    """Give a person what their new tier brings, and remember in their trail that they were moved."""
+    with nobody(), tenant(user_id):
+        for give in BELONGINGS:
+            give(user_id, after)
+        audit.record(user_id, "account.tier_changed", before=before.value, after=after.value)

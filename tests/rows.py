@@ -4,13 +4,15 @@ A new tenant model needs a maker here; the isolation tests fail without.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from accounts.models import AuditEvent, DataKey, Profile, User
 from apikeys.models import ApiKey
 from chats.models import Chat, Handover, Message, SearchEntry, Source
+from usage.models import IdempotentRequest, Period, QuotaLimit, QuotaWindow, Reservation, UsageRecord
+from usage.models import Source as UsageSource
 from wavelength.tenancy import tenant
 from wavelength.tenancy.models import TenantModel
 
@@ -77,6 +79,46 @@ def _api_key(person: User) -> ApiKey:
     )
 
 
+def _usage_record(person: User) -> UsageRecord:
+    return UsageRecord(
+        user=person,
+        provider="openai",
+        model=uuid4().hex,
+        hour=MOMENT,
+        source=UsageSource.CLIENT,
+        request_count=1,
+        input_tokens=1,
+        output_tokens=1,
+        reasoning_tokens=0,
+    )
+
+
+def _quota_limit(person: User) -> QuotaLimit:
+    return QuotaLimit(user=person, period=Period.DAILY, provider=uuid4().hex)
+
+
+def _quota_window(person: User) -> QuotaWindow:
+    return QuotaWindow(
+        user=person,
+        limit=stored(QuotaLimit, person),
+        starts_at=MOMENT + timedelta(seconds=uuid4().int % 10**6),
+        ends_at=MOMENT + timedelta(days=30),
+    )
+
+
+def _reservation(person: User) -> Reservation:
+    return Reservation(
+        user=person,
+        provider="openai",
+        model="gpt-4o",
+        tokens=1,
+        cost=0,
+        created_at=MOMENT,
+        expires_at=MOMENT + timedelta(minutes=10),
+        windows=[],
+    )
+
+
 MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     Profile: lambda person: Profile(user=person, display_name=person.name),
     DataKey: lambda person: DataKey(user=person, wrapped=b"wrapped", ring_key_id="ring"),
@@ -86,4 +128,9 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     Message: _message,
     SearchEntry: _search_entry,
     Handover: _handover,
+    UsageRecord: _usage_record,
+    QuotaLimit: _quota_limit,
+    QuotaWindow: _quota_window,
+    Reservation: _reservation,
+    IdempotentRequest: lambda person: IdempotentRequest(user=person, scope="request", key=uuid4().hex),
 }

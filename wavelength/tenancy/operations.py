@@ -111,16 +111,16 @@ class IsolateTenant(Operation):
         return f"{model._meta.db_table}_{field_name}_tenant_fk"
 
 
-class DefinerFunction(Operation):
-    """A SECURITY DEFINER function: the few, narrow doors through the policies.
+class InvokerFunction(Operation):
+    """A function of ours that runs with its caller's rights, under the policies.
 
     ``signature`` is ``name(argument type, …)``; ``body`` is everything from RETURNS on, without
-    the security clause. Runs as the owner with a fixed search path; only ``roles`` may call it.
-    The catalog lint knows every such function by name (wavelength.tenancy.lint).
+    the security clause. Only ``roles`` may call it. ``before`` is the body that an earlier migration gave it.
     """
 
     reversible = True
     reduces_to_sql = True
+    security = "SECURITY INVOKER"
 
     def __init__(self, signature: str, body: str, *, roles: tuple[str, ...] = ("wl_app",), before: str = "") -> None:
         self.signature = signature
@@ -153,27 +153,33 @@ class DefinerFunction(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        # ``before`` is the body an earlier migration gave the same function.
         if self.before:
             self._create(schema_editor, self.before)
         else:
             schema_editor.execute(f"DROP FUNCTION {self.signature}")
 
     def describe(self) -> str:
-        return f"Create the definer function {self.signature}"
+        return f"Create the function {self.signature}"
 
     @property
     def migration_name_fragment(self) -> str:
         return self.signature.split("(", maxsplit=1)[0]
 
     def _create(self, schema_editor: BaseDatabaseSchemaEditor, body: str) -> None:
-        schema_editor.execute(
-            f"CREATE OR REPLACE FUNCTION {self.signature} {body} SECURITY DEFINER SET search_path = public, pg_temp",
-            params=None,
-        )
+        schema_editor.execute(f"CREATE OR REPLACE FUNCTION {self.signature} {body} {self.security}", params=None)
         schema_editor.execute(f"REVOKE ALL ON FUNCTION {self.signature} FROM PUBLIC")
         for role in self.roles:
             schema_editor.execute(f"GRANT EXECUTE ON FUNCTION {self.signature} TO {role}")
+
+
+class DefinerFunction(InvokerFunction):
+    """A SECURITY DEFINER function: the few, narrow doors through the policies.
+
+    Runs as the owner with a fixed search path. The catalog lint knows every such function by name
+    (wavelength.tenancy.lint).
+    """
+
+    security = "SECURITY DEFINER SET search_path = public, pg_temp"
 
 
 def _owner_policy(table: str) -> str:
