@@ -1,4 +1,4 @@
-"""Who is asking, on every request, from one query."""
+"""Who is asking for a page, from one query."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,18 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
 from accounts.models import User
+from wavelength.middleware import is_page
 from wavelength.tenancy import acting_for
 
 
 class PersonMiddleware(AuthenticationMiddleware):
-    """Sets ``request.user`` and serves the whole request as that person's tenant."""
+    """Sets ``request.user`` and serves a page as that person's tenant; an API call says itself whom it serves."""
 
     get_response: Callable[[HttpRequest], HttpResponseBase]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_page(request.path):
+            return self.get_response(request)
         person = person_of(request)
         request.user = person
         if isinstance(person, AnonymousUser):

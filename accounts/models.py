@@ -1,5 +1,7 @@
 """People, and what belongs to a person before they make anything."""
 
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -7,6 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils.crypto import salted_hmac
 
 from wavelength.ids import uuid7
 from wavelength.tenancy.models import TenantModel
@@ -60,6 +63,10 @@ class User(AbstractBaseUser):
         # Administrators may do what the admin offers; what that is, the database role decides.
         return self.is_active and self.is_staff
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # Bound to password and SECRET_KEY as Django's own is, in a form that the database can check as well: `enter`.
+        return sha256((session_stamp(secret) + self.password).encode()).hexdigest()
+
     def has_perm(self, perm: str, obj: object | None = None) -> bool:
         return self.is_superuser
 
@@ -70,12 +77,26 @@ class User(AbstractBaseUser):
         return self.is_superuser
 
 
+def session_stamp(secret: str | None = None) -> str:
+    """What ties sessions to SECRET_KEY (or the key given): with another key, nobody is signed in any more."""
+    return _stamp_of(secret or settings.SECRET_KEY)
+
+
+@lru_cache(maxsize=8)
+def _stamp_of(secret: str) -> str:
+    return salted_hmac("wavelength.accounts.session_stamp", "", secret=secret, algorithm="sha256").hexdigest()
+
+
 class Session(AbstractBaseSession):
-    """A signed-in (or not yet signed-in) browser; names its person so that one query finds both."""
+    """A signed-in (or not yet signed-in) browser; names its person so that one query finds both.
+
+    ``auth_hash`` is the person's session auth hash as of signing in: once their password changed, it fits no more.
+    """
 
     operator_columns: ClassVar[tuple[str, ...]] = ()
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
+    auth_hash = models.CharField(max_length=64, blank=True, default="")
 
     @classmethod
     def get_session_store_class(cls) -> Any:

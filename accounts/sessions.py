@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import orjson
-from django.contrib.auth import SESSION_KEY
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import connections
 from django.db.models import DateTimeField, Field, UUIDField
+from django.http import HttpRequest
 
-from accounts.models import Session, User
+from accounts.models import Session, User, session_stamp
+from wavelength.contract import ApiError
+from wavelength.middleware import is_bearer
+from wavelength.tenancy import ask_entering
 
 if TYPE_CHECKING:
     from wavelength.tenancy.base import DatabaseWrapper
@@ -35,8 +40,7 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> Session | None:
         key = self.session_key or ""
-        # As we make them; no other goes into the statement.
-        row = _look_up(key) if key.isascii() and key.isalnum() else None
+        row = _look_up(key) if _may_be_ours(key) else None
         if row is None:
             self._session_key = None
             return None
@@ -62,13 +66,34 @@ class SessionStore(DatabaseStore):
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         session = cast("Session", super().create_model_instance(data))
         session.user_id = data.get(SESSION_KEY)
+        session.auth_hash = data.get(HASH_SESSION_KEY, "")
         return session
+
+
+def ask_as_session(request: HttpRequest, function: str, *arguments: str | None) -> tuple[str | None, ...]:
+    """What a SQL function answers the person whose session this request shows, all in one round trip.
+
+    The function takes the session's key and stamp, which it gives to `enter` (accounts/migrations/0004_enter.py), and
+    then the texts given; it answers NULL first when that finds nobody. Raises ApiError 401 then, and django.db.Error as
+    `ask_entering` does. An operation that asks so declares ``auth=None``.
+    """
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    # A request with a token passes the cross-origin check, so a cookie that came along counts for nothing.
+    if _may_be_ours(key) and not is_bearer(request):
+        row = ask_entering(function, key, session_stamp(), *arguments)
+        if row is not None:
+            return row
+    raise ApiError(401, "not_signed_in", "Sign in first.")
+
+
+def _may_be_ours(key: str) -> bool:
+    return key.isascii() and key.isalnum()
 
 
 def _look_up(key: str) -> tuple[str, str, str | None] | None:
     # Every request comes by here: the ORM would take longer over its statement than the database over the answer.
     connection = cast("DatabaseWrapper", connections["default"])
-    content, expires, person = connection.ask(f"SELECT * FROM session_of('{key}')")  # noqa: S608  (alphanumeric)
+    content, expires, person = connection.call("session_of", key)
     return None if content is None or expires is None else (content, expires, person)
 
 

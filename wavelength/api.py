@@ -1,21 +1,20 @@
 """The JSON API put together: routers, who is asking, and the one call that knows every app."""
 
-from typing import Any
 from uuid import UUID
 
-import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 
 from accounts.api import ProfileOut
 from accounts.api import router as profile_router
+from accounts.middleware import person_of
 from accounts.models import User
+from accounts.sessions import ask_as_session
 from wavelength.addresses import absolute
-from wavelength.contract import Answer, Moment, Request, Shape, reply
+from wavelength.contract import Answer, Moment, Shape, reply, written
 from wavelength.faults import StrictParser, tell_faults
 from wavelength.middleware import is_bearer
-from wavelength.tenancy import call_for
 
 
 def signed_in(request: HttpRequest) -> User | None:
@@ -23,8 +22,8 @@ def signed_in(request: HttpRequest) -> User | None:
     if is_bearer(request):
         # Such a request passes the cross-origin check, so a cookie that came along counts for nothing.
         return None
-    user = request.user
-    return user if isinstance(user, User) else None
+    request.user = person_of(request)
+    return request.user if isinstance(request.user, User) else None
 
 
 api = NinjaAPI(
@@ -71,32 +70,13 @@ class Account(Shape):
 
 
 # ninja keeps one view for each path of a router: this call stands beside PUT and DELETE in theirs.
-@profile_router.get("/profile", response=Answer[Account])
-def get_profile(request: Request) -> HttpResponse:
+@profile_router.get("/profile", response=Answer[Account], auth=None)
+def get_profile(request: HttpRequest) -> HttpResponse:
     """The person, their profile, keys and figures."""
-    return reply(account(request.user, request))
+    (account,) = ask_as_session(request, "account_of_session", absolute(request, settings.MEDIA_URL))
+    return reply(written(account))
 
 
 api.add_router("", profile_router)
 api.add_router("", "apikeys.api.router")
 api.add_router("", "chats.api.router")
-
-
-def account(user: User, request: HttpRequest) -> dict[str, Any]:
-    """A person's ``Account``, ready for ``reply``: the database writes its JSON, which is passed on unread."""
-    media = absolute(request, settings.MEDIA_URL)
-    avatar, profile, keys, stats = call_for(user.pk, "account_of", media)
-    return {
-        "user": {
-            "id": user.pk,
-            "name": user.name or None,
-            "email": user.email,
-            "image": f"{media}{avatar}" if avatar else None,
-            "tier": user.tier,
-            "createdAt": user.created_at,
-            "lastLoginAt": user.last_login,
-        },
-        "profile": orjson.Fragment(profile),
-        "apiKeys": orjson.Fragment(keys),
-        "stats": orjson.Fragment(stats),
-    }

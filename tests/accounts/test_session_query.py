@@ -32,10 +32,9 @@ def test_one_query_tells_who_is_asking(
 def test_an_api_call_costs_that_and_its_own(
     as_alice: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    # Inside a test's transaction; the call itself is one round trip more in production (test_profile_read.py).
-    with django_assert_num_queries(2) as asked:
-        assert as_alice.get("/api/profile").status_code == 200
-    assert ["account_of" in query["sql"] for query in asked.captured_queries] == [False, True]
+    with django_assert_num_queries(4) as asked:  # a savepoint begins and ends with the call's own
+        assert as_alice.get("/api/profile/api-keys").status_code == 200
+    assert ["session_of" in query["sql"] for query in asked.captured_queries] == [True, False, False, False]
 
 
 def test_nobody_costs_nothing(anonymous: Client) -> None:

@@ -121,7 +121,7 @@ def test_a_crash_in_an_operation_tells_nothing(as_alice: Client, monkeypatch: py
     def crash(*args: object) -> None:
         raise RuntimeError("canary-detail")
 
-    monkeypatch.setattr("wavelength.api.call_for", crash)
+    monkeypatch.setattr("wavelength.api.ask_as_session", crash)
     as_alice.raise_request_exception = False
     response = as_alice.get("/api/profile")
     assert_failure(response, 500, "internal_error")
@@ -134,7 +134,7 @@ def test_a_crash_before_any_operation_tells_nothing(as_alice: Client, monkeypatc
 
     monkeypatch.setattr("accounts.sessions.SessionStore._get_session_from_db", crash)
     as_alice.raise_request_exception = False
-    for path in ("/api/profile", "/api/auth/session"):
+    for path in ("/api/profile/api-keys", "/api/auth/session"):
         response = as_alice.get(path)
         assert (response.status_code, response.json()["code"]) == (500, "internal_error")
         assert b"canary" not in response.content

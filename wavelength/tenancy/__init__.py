@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -60,22 +60,23 @@ def tenant(user_id: UUID) -> Iterator[None]:
         yield
 
 
-def call_for(user_id: UUID, function: str, *arguments: str) -> tuple[Any, ...]:
-    """The first row that a SQL function of ours answers for this person, in one round trip where it can.
+def ask_entering(function: str, *arguments: str | None) -> tuple[str | None, ...] | None:
+    """The first row, as texts, of a SQL function of ours that itself says whom it serves (`enter`), in one round trip.
 
-    ``function`` takes the person's id and then the texts given, and only reads.
+    None when its first value is NULL: it served nobody. It comes as nobody: while a person is being served, it raises
+    TenantSwitch. Alone it is a transaction of its own; inside one it is a savepoint, and nobody is served again after
+    it. Raises django.db.Error as every statement does; PostgreSQL's state is its ``__cause__.sqlstate``.
     """
-    connection = cast("DatabaseWrapper", connections["default"])
-    if connection.in_atomic_block:
-        marks = ", ".join(["%s"] * (1 + len(arguments)))
-        with acting_for(user_id), connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {function}({marks})", [user_id, *arguments])
-            row: tuple[Any, ...] = cursor.fetchone()
-            return row
-    if _tenant.get() not in (None, user_id):
+    if _tenant.get() is not None:
         raise TenantSwitch(SERVING_ANOTHER)
-    literals = ", ".join([f"'{user_id}'", *(connection.literal(text) for text in arguments)])
-    return connection.ask_as_tenant(user_id, f"SELECT * FROM {function}({literals})")
+    connection = cast("DatabaseWrapper", connections["default"])
+    if connection.in_atomic_block or not connection.get_autocommit():
+        with transaction.atomic(using="default"):
+            row = connection.call(function, *arguments)
+            connection.tell_tenant()
+    else:
+        row = connection.call(function, *arguments)
+    return None if row[0] is None else row
 
 
 @contextmanager

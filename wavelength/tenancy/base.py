@@ -6,16 +6,14 @@
 import select
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 from django.db import Error
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
-from django.db.transaction import TransactionManagementError
-from psycopg import OperationalError
+from psycopg import DataError, OperationalError
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
-from psycopg.pq import Escaping, ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
 
@@ -82,44 +80,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self.connection.execute(statement, prepare=False)
             return
         with self.wrap_database_errors:
-            self._send(f"BEGIN; {statement}")
+            # Past psycopg's cursor too, which would wait for each of them and then look at each result.
+            _checked(self.connection.pgconn.exec_(f"BEGIN; {statement}".encode()))
 
-    def literal(self, text: str) -> str:
-        """A text as it stands in a statement."""
-        self.ensure_connection()
-        return Escaping(self.connection.pgconn).escape_literal(text.encode()).decode()
+    def call(self, function: str, *arguments: str | None) -> tuple[str | None, ...]:
+        """The first row that a SQL function of ours answers to these texts, as texts, in one round trip.
 
-    def ask(self, question: str) -> tuple[str | None, ...]:
-        """The first row of one statement that every request asks, as texts; planned each time, as below."""
-        self.close_if_health_check_failed()
-        self.ensure_connection()
-        with debug_transaction(self, question), self.wrap_database_errors:
-            return _first_row(self._send(question))
-
-    def ask_as_tenant(self, user_id: UUID, question: str) -> tuple[str | None, ...]:
-        """The first row of one statement as this person, as texts, outside any transaction, in one round trip.
-
-        PostgreSQL takes statements that come together as one transaction, which ends with them whatever happens;
-        so does SET LOCAL. They are planned each time: ask a function that keeps its plan.
+        Past Django's and psycopg's cursors, which take longer than the function does. The call is planned each time,
+        which costs little; what the function itself asks keeps its plans when it is in PL/pgSQL.
         """
-        if not isinstance(user_id, UUID):
-            raise TypeError(f"A tenant is a UUID, not {type(user_id).__name__}.")
-        self.validate_no_atomic_block()
         self.close_if_health_check_failed()
-        if not self.get_autocommit():
-            raise TransactionManagementError("A transaction is managed by hand here: the person would stay in it.")
-        message = f"SET LOCAL app.user_id = '{user_id}'; {question}"
-        with debug_transaction(self, message), self.wrap_database_errors:
-            return _first_row(self._send(message))
-
-    def _send(self, statements: str) -> PGresult:
-        """Past psycopg's cursor too, which would wait for each of them and then look at each result."""
-        result: PGresult = self.connection.pgconn.exec_(statements.encode())
-        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-            error = error_from_result(result)
-            # Without a state of its own it is not the server that speaks: the connection is gone.
-            raise error if error.sqlstate else OperationalError(str(error))
-        return result
+        self.ensure_connection()
+        question = _question(function, len(arguments))
+        with debug_transaction(self, question), self.wrap_database_errors:
+            values = [argument if argument is None else _text(argument) for argument in arguments]
+            return _first_row(_checked(self.connection.pgconn.exec_params(question.encode(), values)))
 
     # The names of savepoints never come twice: prepared, they would drive the queries that do out of
     # psycopg's cache, and cost another round trip each.
@@ -140,6 +115,27 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         with debug_transaction(self, statement), self.wrap_database_errors:
             self.connection.execute(statement, prepare=False)
+
+
+@lru_cache
+def _question(function: str, arguments: int) -> str:
+    places = ", ".join(f"${number}" for number in range(1, arguments + 1))
+    return f"SELECT * FROM {function}({places})"
+
+
+def _text(argument: str) -> bytes:
+    if "\0" in argument:
+        # libpq would end the text there.
+        raise DataError("PostgreSQL texts cannot hold NUL.")
+    return argument.encode()
+
+
+def _checked(result: PGresult) -> PGresult:
+    if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        error = error_from_result(result)
+        # Without a state of its own it is not the server that speaks: the connection is gone.
+        raise error if error.sqlstate else OperationalError(str(error))
+    return result
 
 
 def _first_row(result: PGresult) -> tuple[str | None, ...]:
