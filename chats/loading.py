@@ -1,42 +1,18 @@
-"""Merges one chunk of a hand-over into a person's chats, in one transaction.
+"""Merges the chats and messages that wait in temporary tables (chats/staging.py) into a person's.
 
-COPY is refused under row-level security, so rows are copied into temporary tables and go on from there.
 The merging rules are those of API.md, "Migration and sync".
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
-SENT_AT_ONCE = 1024 * 1024  # bytes of lines
-
 # Whoever merges chats of one person waits for whoever came first: two payloads at once end as one after the other.
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('chats of ' || %s::text, 0))"
-
-# The hand-over's last transaction waits for the disk, and thereby for these; a crash before it is retried.
-INCOMING = """
-    SET LOCAL synchronous_commit TO off;
-    CREATE TEMPORARY TABLE incoming_chat (
-        ordinal integer, id uuid, client_id text, client_created_at timestamptz, updated_at timestamptz,
-        title text, model text, status text, total_cost numeric, total_tokens bigint,
-        message_count integer
-    ) ON COMMIT DROP;
-    CREATE TEMPORARY TABLE incoming_message (
-        ordinal integer, position integer, id uuid, client_id text, role text, sent_at timestamptz,
-        cost numeric(20, 12), duration double precision, model text,
-        input_tokens bigint, reasoning_tokens bigint, output_tokens bigint, metadata jsonb,
-        content text, reasoning text
-    ) ON COMMIT DROP;
-    CREATE TEMPORARY TABLE merging (
-        ordinal integer, chat_id uuid, newer boolean, deleted boolean
-    ) ON COMMIT DROP
-"""
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('chats of ' || %(user)s::text, 0))"
 
 # A chat of ours that the client got back under its shown id ("…~2") is the same chat too.
 KNOWN = """
@@ -74,20 +50,34 @@ TOTALS = """
      GROUP BY ordinal
 """
 
+# `{new}` are the chats to make: ordinal and shown id. They are remembered as chats without messages so far.
 INSERT_CHATS = f"""
-    INSERT INTO chats_chat (id, user_id, client_id, client_created_at, shown_id, title, model, status, updated_at,
-                            total_cost, total_tokens, message_count, indexed)
-    SELECT i.id, %(user)s, i.client_id, i.client_created_at, n.shown_id, i.title, i.model, i.status, i.updated_at,
-           coalesce(i.total_cost, t.cost, 0), coalesce(i.total_tokens, t.tokens, 0), i.message_count, false
-      FROM unnest(%(ordinals)s::integer[], %(shown_ids)s::text[]) AS n (ordinal, shown_id)
-      JOIN incoming_chat i USING (ordinal)
-      LEFT JOIN ({TOTALS}) t USING (ordinal)
+    WITH added AS (
+        INSERT INTO chats_chat (id, user_id, client_id, client_created_at, shown_id, title, model, status, updated_at,
+                                total_cost, total_tokens, message_count, indexed)
+        SELECT i.id, %(user)s, i.client_id, i.client_created_at, n.shown_id, i.title, i.model, i.status, i.updated_at,
+               coalesce(i.total_cost, t.cost, 0), coalesce(i.total_tokens, t.tokens, 0), i.message_count, false
+          FROM ({{new}}) AS n (ordinal, shown_id)
+          JOIN incoming_chat i USING (ordinal)
+          LEFT JOIN ({TOTALS}) t USING (ordinal)
+        RETURNING id
+    )
+    INSERT INTO merging (ordinal, chat_id, newer, deleted)
+    SELECT i.ordinal, i.id, NULL, false FROM added JOIN incoming_chat i USING (id)
 """  # noqa: S608  (a constant above)
 
-ADD_NEW_TO_MERGING = """
-    INSERT INTO merging (ordinal, chat_id, newer, deleted)
-    SELECT i.ordinal, i.id, NULL, false FROM incoming_chat i WHERE i.ordinal = ANY(%s::integer[])
-"""
+INSERT_NEW_CHATS = INSERT_CHATS.format(new="SELECT * FROM unnest(%(ordinals)s::integer[], %(shown_ids)s::text[])")
+
+# All of the incoming chats or none: all where nothing here or among them is called as one of them is.
+INSERT_CHATS_IF_ALL_ARE_NEW = INSERT_CHATS.format(
+    new="""
+        SELECT ordinal, client_id FROM incoming_chat
+         WHERE (SELECT count(*) = count(DISTINCT client_id) FROM incoming_chat)
+           AND NOT EXISTS (SELECT FROM incoming_chat o JOIN chats_chat c USING (client_id) WHERE c.user_id = %(user)s)
+           AND NOT EXISTS (SELECT FROM incoming_chat o JOIN chats_chat c ON c.shown_id = o.client_id
+                            WHERE c.user_id = %(user)s)
+    """
+)
 
 # No message of a chat that this transaction made is there yet, so none can conflict: a third faster.
 INSERT_MESSAGES_OF_NEW_CHATS = """
@@ -197,60 +187,15 @@ class Loaded:
     twice: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Staging:
-    """Where the rows of one chunk arrive before they are merged, inside the caller's `tenant()`."""
-
-    _cursor: CursorWrapper
-    _user_id: UUID
-
-    @contextmanager
-    def messages(self) -> Iterator[Callable[[bytes], None]]:
-        """Takes message lines as they come; the database works on them meanwhile."""
-        pending: list[bytes] = []
-        size = 0
-
-        def write(lines: bytes) -> None:
-            nonlocal size
-            pending.append(lines)
-            size += len(lines)
-            if size >= SENT_AT_ONCE:
-                copy.write(b"".join(pending))
-                pending.clear()
-                size = 0
-
-        with self._cursor.cursor.copy("COPY incoming_message FROM STDIN") as copy:
-            yield write
-            copy.write(b"".join(pending))
-
-    def merge(self, chat_lines: Iterable[bytes]) -> Loaded:
-        """Merges the chats whose lines these are; repeating it changes nothing. Other chats' messages do not count."""
-        with self._cursor.cursor.copy("COPY incoming_chat FROM STDIN") as copy:
-            for lines in chat_lines:
-                copy.write(lines)
-        lock_chats(self._cursor, self._user_id)
-        return _merge(self._cursor, self._user_id)
-
-
-@contextmanager
-def staging(user_id: UUID) -> Iterator[Staging]:
-    """Temporary tables for one chunk, gone at the end."""
-    with connections["default"].cursor() as cursor:
-        # One round trip: four statements, not prepared.
-        cursor.cursor.execute(INCOMING, prepare=False)
-        yield Staging(cursor, user_id)
-        cursor.execute("DROP TABLE incoming_chat, incoming_message, merging")
-
-
 def lock_chats(cursor: CursorWrapper, user_id: UUID) -> None:
     """Waits until nobody else changes which chats and messages this person has, until the transaction ends."""
-    cursor.execute(LOCK, [user_id])
+    cursor.execute(LOCK, {"user": user_id})
 
 
-def _merge(cursor: CursorWrapper, user_id: UUID) -> Loaded:
+def merge(cursor: CursorWrapper, user_id: UUID, loaded: Loaded) -> Loaded:
+    """Merges what stands in the temporary tables, beside what was `loaded` already; the caller has locked the chats."""
     user: dict[str, Any] = {"user": user_id}
     cursor.execute(KNOWN, user)
-    loaded = Loaded()
     known: dict[UUID, tuple[bool, bool]] = {}
     for ordinal, chat_id, newer, deleted in sorted(cursor.fetchall()):
         if chat_id in known:
@@ -258,13 +203,14 @@ def _merge(cursor: CursorWrapper, user_id: UUID) -> Loaded:
         known.setdefault(chat_id, (newer, deleted))
     if loaded.twice:
         cursor.execute("DELETE FROM merging WHERE ordinal = ANY(%s)", [loaded.twice])
-    loaded.new_chats = _insert_chats(cursor, user_id, but=loaded.twice)
+    new_chats = _insert_chats(cursor, user_id, but=loaded.twice)
+    loaded.new_chats += new_chats
     added: dict[UUID, tuple[Any, ...]] = {}
     # Without figures the planner may join by nested loops; the messages' take longest, and only merging needs them.
     cursor.execute("ANALYZE merging, incoming_message (ordinal, client_id)" if known else "ANALYZE merging")
-    if loaded.new_chats:
+    if new_chats:
         cursor.execute(INSERT_MESSAGES_OF_NEW_CHATS, user)
-        loaded.new_messages = cursor.rowcount
+        loaded.new_messages += cursor.rowcount
     if known:
         cursor.execute(INSERT_MESSAGES, user)
         added = {row[0]: row[1:] for row in cursor.fetchall()}
@@ -292,8 +238,7 @@ def _insert_chats(cursor: CursorWrapper, user_id: UUID, *, but: list[int]) -> in
         return 0
     ordinals = [ordinal for ordinal, _ in new]
     shown_ids = list(_shown_ids(cursor, user_id, [client_id for _, client_id in new]))
-    cursor.execute(INSERT_CHATS, {"user": user_id, "ordinals": ordinals, "shown_ids": shown_ids})
-    cursor.execute(ADD_NEW_TO_MERGING, [ordinals])
+    cursor.execute(INSERT_NEW_CHATS, {"user": user_id, "ordinals": ordinals, "shown_ids": shown_ids})
     return len(new)
 
 

@@ -1,9 +1,9 @@
 """Reads the payload of a hand-over or a sync once, into rows that are ready to load.
 
-Nothing reaches the database before the whole payload is known to be JSON of the right shape: valid chats
-wait as COPY lines in a spool. The body itself stays in memory (it carries provider keys, which are written
-nowhere but into the vault); beside it there is never more than one message, or one chat below
-`LARGE` bytes, as Python objects.
+Nothing stays in the database unless the whole payload is JSON of the right shape: the first chunk of valid chats
+goes to a tap that can forget it, the others wait as COPY lines in a spool. The body itself stays in memory (it
+carries provider keys, which are written nowhere but into the vault); beside it there is never more than one message,
+or one chat below `LARGE` bytes, as Python objects.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from typing import Self
 from uuid import UUID
 
 from chats.scanning import Buffer, Extent, Scanner, Unusable, load
-from chats.spool import Spool
+from chats.spool import Spool, Tap
 from chats.validation import MAX_ID, MAX_TEXT_BYTES, Path, RejectedError, read_header
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -59,8 +59,8 @@ class Fault:
 class Payload:
     """What one body holds. A context manager: leaving it frees the spool.
 
-    Message lines of the first chunk go to `tap` while the payload is read (see Spool); nothing that is done with
-    them may last when reading raises. `store` accepts the raw value that zustand's `persist` writes
+    The first chunk goes to `tap` while the payload is read (see Spool); nothing that is done with it may last when
+    reading raises. `store` accepts the raw value that zustand's `persist` writes
     (`{"state": {…}, "version": 0}`) beside the body of `POST /api/migration`. Raises NotJsonError, ShapeError or
     TooLargeError.
     """
@@ -70,7 +70,7 @@ class Payload:
         buffer: Buffer,
         *,
         user_id: UUID,
-        tap: Callable[[bytes], object],
+        tap: Tap,
         store: bool = False,
         chunk_messages: int = CHUNK_MESSAGES,
     ) -> None:

@@ -3,10 +3,10 @@
 In memory while they are few, then in temporary files without a name. Keys never come here.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Protocol
 
 from chats.validation import ChatHeader, RejectedError, message_rows
 
@@ -14,6 +14,16 @@ IN_MEMORY_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 16 * 1024 * 1024
 CHUNK_CHATS = 2_000
 PIECE_BYTES = 256 * 1024
+
+
+class Tap(Protocol):
+    """Takes lines of the first chunk while the payload is still being read."""
+
+    def messages(self, lines: bytes) -> None:
+        """Message lines of a chat; they count only when the chat's own line follows."""
+
+    def chat(self, line: bytes) -> None:
+        """The line of a chat whose messages were all given."""
 
 
 @dataclass(slots=True)
@@ -58,11 +68,10 @@ class Chunk:
 class Spool:
     """The valid chats of a payload in chunks that never split a chat.
 
-    Message lines of the first chunk go to `tap`, so that the database can take them while the rest is still being
-    read. What `tap` was given cannot be taken back: lines whose chat is not among the chunk's chats do not count.
+    The first chunk goes to `tap`, so that the database can take it while the rest is still being read.
     """
 
-    tap: Callable[[bytes], object]
+    tap: Tap
     chunk_messages: int
     chat_lines: Lines = field(default_factory=Lines)
     message_lines: Lines = field(default_factory=Lines)
@@ -82,7 +91,10 @@ class Spool:
         except RejectedError:
             self.message_lines.take_back(start)
             raise
-        self.chat_lines.add(header.as_row(index, count))
+        if len(self.chunks) == 1:
+            self.tap.chat(header.as_row(index, count))
+        else:
+            self.chat_lines.add(header.as_row(index, count))
         chunk.chats += 1
         chunk.messages += count
         chunk.chats_end, chunk.messages_end = self.chat_lines.end, self.message_lines.end
@@ -118,6 +130,6 @@ class Spool:
     def _write(self, lines: bytes) -> None:
         if len(self.chunks) == 1:
             self._tapped += len(lines)
-            self.tap(lines)
+            self.tap.messages(lines)
         else:
             self.message_lines.add(lines)

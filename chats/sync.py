@@ -20,11 +20,12 @@ from accounts import audit
 from accounts.models import AnonymousSession
 from apikeys.models import ApiKey
 from chats import browser_config
-from chats.loading import Staging, staging
+from chats.loading import Loaded
 from chats.models import Chat, Handover, Source
 from chats.payload import CHUNK_MESSAGES, MAX_BYTES, Fault, Payload
 from chats.scanning import Buffer
-from chats.spool import Chunk, Spool
+from chats.spool import Chunk
+from chats.staging import staging
 from chats.tasks import index_later
 from wavelength.ids import uuid7
 from wavelength.tenancy import tenant
@@ -89,23 +90,23 @@ def take_over(
     """
     store = store or source in (Source.COMMAND, Source.DEMO)
     with ExitStack() as stack:
-        # The database takes the first chunk's messages while the rest is being read, and keeps nothing when that fails.
+        # The database takes the first chunk while the rest is being read, and keeps nothing when that fails.
         with tenant(user_id), staging(user_id) as staged:
-            with staged.messages() as tap:
-                payload = Payload(body, user_id=user_id, tap=tap, store=store, chunk_messages=chunk_messages)
+            payload = Payload(body, user_id=user_id, tap=staged, store=store, chunk_messages=chunk_messages)
             stack.enter_context(payload)
-            handover = _start(user_id, source, len(body), payload)
-            report = Report(faults=payload.faults, warnings=payload.warnings)
             spool = payload.spool
             first, *others = spool.chunks
-            _merge(staged, spool, first, handover, report)
+            loaded = staged.merge()
+            handover = _start(user_id, source, len(body), payload)
+            report = Report(faults=payload.faults, warnings=payload.warnings)
+            _note(first, loaded, handover, report)
         done = _told(on_progress, first.messages, spool.messages)
         for chunk in others:
             with tenant(user_id), staging(user_id) as staged:
-                with staged.messages() as tap:
-                    for lines in spool.message_lines.pieces(chunk.messages_start, chunk.messages_end):
-                        tap(lines)
-                _merge(staged, spool, chunk, handover, report)
+                for lines in spool.message_lines.pieces(chunk.messages_start, chunk.messages_end):
+                    staged.messages(lines)
+                loaded = staged.merge(spool.chat_lines.pieces(chunk.chats_start, chunk.chats_end))
+                _note(chunk, loaded, handover, report)
             done = _told(on_progress, done + chunk.messages, spool.messages)
         _finish(handover, payload, report)
     return report
@@ -162,9 +163,8 @@ def _start(user_id: UUID, source: Source, size: int, payload: Payload) -> Handov
     )
 
 
-def _merge(staged: Staging, spool: Spool, chunk: Chunk, handover: Handover, report: Report) -> None:
-    """Merges one chunk and notes the progress, in the caller's transaction."""
-    loaded = staged.merge(spool.chat_lines.pieces(chunk.chats_start, chunk.chats_end))
+def _note(chunk: Chunk, loaded: Loaded, handover: Handover, report: Report) -> None:
+    """Notes what one chunk brought, in the transaction that brought it."""
     Handover.objects.filter(pk=handover.pk).update(
         done_chats=F("done_chats") + chunk.chats,
         migrated_chats=F("migrated_chats") + loaded.new_chats,
