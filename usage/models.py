@@ -231,3 +231,23 @@ class ModelAccess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.model or '*'}: {self.tier}"
+
+
+class AnonymousDay(models.Model):
+    """Messages of one browser without an account, or of one network address, in one day of UTC.
+
+    Counted before anyone is known, so it carries no policy. Of an address only an HMAC stands here.
+    """
+
+    class Scope(models.TextChoices):
+        SESSION = "session", "Browser"
+        ADDRESS = "address", "Network address"
+
+    operator_columns: ClassVar[tuple[str, ...]] = ()
+
+    # The day leads: what is past is pruned by it.
+    pk = models.CompositePrimaryKey("day", "scope", "name")
+    day = models.DateField()
+    scope = models.CharField(max_length=8, choices=Scope)
+    name = models.CharField(max_length=NAME_LENGTH)
+    messages = models.IntegerField()

@@ -1,5 +1,6 @@
-"""Absolute addresses, as a browser outside sees them."""
+"""Absolute addresses, as a browser outside sees them, and the network address that it has itself."""
 
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -37,3 +38,37 @@ def safe_return(request: HttpRequest, address: str) -> str:
         if f"{parts.scheme}://{parts.netloc}" in allowed:
             return target
     return f"{here}/"
+
+
+def client_address(request: HttpRequest) -> str:
+    """The network address of whoever asks; empty where the server knows none (a Unix socket).
+
+    Behind proxies (BEHIND_PROXY) it is the last address in X-Forwarded-For that is none of FORWARDED_ALLOW_IPS:
+    what stands before it, the caller may have written.
+    """
+    address = str(request.META.get("REMOTE_ADDR") or "")
+    if not settings.BEHIND_PROXY:
+        return address
+    hops = request.headers.get("X-Forwarded-For", "").split(",")
+    believed = not address or "*" in settings.FORWARDED_ALLOW_IPS or _is_proxy(address)
+    while believed and hops and (hop := _bare(hops.pop())):
+        address, believed = hop, _is_proxy(hop)
+    return address
+
+
+def _bare(hop: str) -> str:
+    """An address without the port that some proxies add (192.0.2.1:4711, [2001:db8::1]:4711); empty if it is none."""
+    text = hop.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return ""
+
+
+def _is_proxy(address: str) -> bool:
+    proxies = [ip_network(proxy, strict=False) for proxy in settings.FORWARDED_ALLOW_IPS if proxy != "*"]
+    return any(ip_address(address) in proxy for proxy in proxies)

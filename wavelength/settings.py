@@ -38,6 +38,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
     host for host in {urlsplit(SITE_URL).hostname, *(["localhost", "127.0.0.1"] if DEBUG else [])} if host
 ]
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+# Whose forwarded headers are believed; gunicorn.conf.py reads the same name.
+FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=[]) or ["127.0.0.1", "::1"]
 
 API_KEY_ENCRYPTION_KEY = env.str("API_KEY_ENCRYPTION_KEY", default="")
 API_KEY_ENCRYPTION_OLD_KEYS = env.list("API_KEY_ENCRYPTION_OLD_KEYS", default=[])
@@ -61,6 +63,8 @@ PROVIDER_BASE_URLS = {
 PROVIDER_TIMEOUT = env.float("PROVIDER_TIMEOUT", default=10.0)  # seconds for one answer
 # Lets a person's own base URL lead to this machine or a private network: for development only.
 ALLOW_PRIVATE_PROVIDER_ADDRESSES = env.bool("ALLOW_PRIVATE_PROVIDER_ADDRESSES", default=False)
+# Messages a day from one network address, of all browsers without an account together.
+ANONYMOUS_ADDRESS_DAILY_LIMIT = env.int("ANONYMOUS_ADDRESS_DAILY_LIMIT", default=200)
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 DATA_DIR = embedded.data_directory(BASE_DIR, env.ENVIRON)
