@@ -50,8 +50,8 @@ class UsageRecord(TenantModel):
     output_tokens = models.BigIntegerField()
     reasoning_tokens = models.BigIntegerField()
     cached_tokens = models.BigIntegerField(db_default=0)
-    total_cost = models.DecimalField(max_digits=24, decimal_places=12, null=True)
-    computed_cost = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    total_cost = models.DecimalField(max_digits=36, decimal_places=12, null=True)
+    computed_cost = models.DecimalField(max_digits=36, decimal_places=12, null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -116,10 +116,10 @@ class QuotaWindow(TenantModel):
     ends_at = models.DateTimeField()
     used_requests = models.BigIntegerField(db_default=0)
     used_tokens = models.BigIntegerField(db_default=0)
-    used_cost = models.DecimalField(max_digits=24, decimal_places=12, db_default=0)
+    used_cost = models.DecimalField(max_digits=36, decimal_places=12, db_default=0)
     reserved_requests = models.BigIntegerField(db_default=0)
     reserved_tokens = models.BigIntegerField(db_default=0)
-    reserved_cost = models.DecimalField(max_digits=24, decimal_places=12, db_default=0)
+    reserved_cost = models.DecimalField(max_digits=36, decimal_places=12, db_default=0)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -115,6 +115,7 @@ _SENTENCES = {
     "less_than": "This must be less than {lt}.",
     "finite_number": "This must be a finite number.",
     "uuid_parsing": "This is not an id.",
+    "uuid_type": "This is not an id.",
     "enum": "This must be one of {expected}.",
     "literal_error": "This must be one of {expected}.",
     "too_long": "At most {max_length} entries.",

@@ -1,6 +1,7 @@
 """Recording through the Python entry point."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,13 @@ from usage.metering import BatchRecord, Tokens
 from usage.models import UsageRecord
 from wavelength.tenancy import tenant
 
-ROW = {"provider": "openai", "model": "gpt-4o", "input_tokens": 150, "output_tokens": 300, "cost": Decimal("0.004")}
+ROW: dict[str, Any] = {
+    "provider": "openai",
+    "model": "gpt-4o",
+    "input_tokens": 150,
+    "output_tokens": 300,
+    "cost": Decimal("0.004"),
+}
 
 
 def test_it_works(alice: User) -> None:

@@ -215,8 +215,12 @@ def test_an_operation_that_breaks_off_changes_nothing(
     assert len(broken) >= 2
 
 
+# One call of one function: PostgreSQL undoes it whole.
+ONE_CALL = {("post", "/api/profile/usage")}
+
+
 def test_every_operation_that_changes_something_was_broken_off() -> None:
-    tried = {(method, path) for method, path, _, _ in CHANGES}
+    tried = {(method, path) for method, path, _, _ in CHANGES} | ONE_CALL
     assert {
         (method, path.replace("{uuid:key_id}", "{key_id}").replace("{path:chat_id}", "{chat_id}"))
         for method, path, _ in OPERATIONS

@@ -41,7 +41,7 @@ COUNT_ANONYMOUS = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0005_limits_of_everyone")]
+    dependencies = [("usage", "0006_record_of_session")]
 
     operations = [
         migrations.CreateModel(
