@@ -11,6 +11,8 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
+from usage.history import recording
+
 # Whoever merges chats of one person waits for whoever came first: two payloads at once end as one after the other.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('chats of ' || %(user)s::text, 0))"
 
@@ -76,6 +78,19 @@ INSERT_CHATS_IF_ALL_ARE_NEW = INSERT_CHATS.format(
            AND NOT EXISTS (SELECT FROM incoming_chat o JOIN chats_chat c USING (client_id) WHERE c.user_id = %(user)s)
            AND NOT EXISTS (SELECT FROM incoming_chat o JOIN chats_chat c ON c.shown_id = o.client_id
                             WHERE c.user_id = %(user)s)
+    """
+)
+
+# What the messages that are about to be stored cost, each once: those of new chats, and those that known chats lack.
+RECORD_HISTORY = recording(
+    """
+        SELECT coalesce(nullif(m.model, ''), i.model) AS model, m.sent_at, m.cost, m.input_tokens, m.output_tokens,
+               m.reasoning_tokens
+          FROM merging g JOIN incoming_chat i USING (ordinal) JOIN incoming_message m USING (ordinal)
+         WHERE m.role = 'assistant' AND NOT g.deleted
+           AND (g.newer IS NULL
+                OR NOT EXISTS (SELECT FROM chats_message o
+                                WHERE o.user_id = %(user)s AND o.chat_id = g.chat_id AND o.client_id = m.client_id))
     """
 )
 
@@ -208,6 +223,7 @@ def merge(cursor: CursorWrapper, user_id: UUID, loaded: Loaded) -> Loaded:
     added: dict[UUID, tuple[Any, ...]] = {}
     # Without figures the planner may join by nested loops; the messages' take longest, and only merging needs them.
     cursor.execute("ANALYZE merging, incoming_message (ordinal, client_id)" if known else "ANALYZE merging")
+    cursor.execute(RECORD_HISTORY, user)
     if new_chats:
         cursor.execute(INSERT_MESSAGES_OF_NEW_CHATS, user)
         loaded.new_messages += cursor.rowcount

@@ -16,7 +16,14 @@ from django.db.backends.utils import CursorWrapper
 
 from chats import conversation
 from chats.conversation import Conversation
-from chats.loading import INSERT_CHATS_IF_ALL_ARE_NEW, INSERT_MESSAGES_OF_NEW_CHATS, LOCK, Loaded, merge
+from chats.loading import (
+    INSERT_CHATS_IF_ALL_ARE_NEW,
+    INSERT_MESSAGES_OF_NEW_CHATS,
+    LOCK,
+    RECORD_HISTORY,
+    Loaded,
+    merge,
+)
 
 BATCH_BYTES = 2 * 1024 * 1024  # of lines
 WAITING_BYTES = 8 * 1024 * 1024
@@ -42,7 +49,7 @@ PREPARE = """
 NOTHING = "SELECT"
 EMPTY = "TRUNCATE incoming_chat, incoming_message, merging"
 COPY = "COPY incoming_message FROM STDIN; COPY incoming_chat FROM STDIN"
-GO_ON = f"{LOCK};{INSERT_CHATS_IF_ALL_ARE_NEW};ANALYZE merging;{INSERT_MESSAGES_OF_NEW_CHATS}"
+GO_ON = f"{LOCK};{INSERT_CHATS_IF_ALL_ARE_NEW};ANALYZE merging;{RECORD_HISTORY};{INSERT_MESSAGES_OF_NEW_CHATS}"
 TIDY = "DROP TABLE incoming_chat, incoming_message, merging"
 
 
@@ -123,7 +130,7 @@ class Staging:
                 self._server, script.encode(), batch.message_lines(), batch.chat_lines()
             )
             if self._all_new:
-                *_, copied, _, chats, _, messages = (answer.command_tuples or 0 for answer in answers)
+                *_, copied, _, chats, _, _, messages = (answer.command_tuples or 0 for answer in answers)
                 self._all_new = chats == copied
                 self._loaded.new_chats += chats
                 self._loaded.new_messages += messages

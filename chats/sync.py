@@ -208,7 +208,6 @@ def _finish(handover: Handover, payload: Payload, report: Report) -> None:
             keys=report.migrated_keys,
             errors=handover.error_count,
         )
-        # Here the next issue hands the costs and tokens that just arrived to metering.
         if Chat.objects.filter(indexed=False).exists():
             index_later(user_id)
 
