@@ -18,6 +18,7 @@ from tests import samples
 from tests.conftest import make_person, signed_in
 from tests.processes import ROOT, environment, serve
 from tests.samples import RICH
+from usage.models import UsageRecord
 from wavelength.tenancy import tenant
 
 PEOPLE = 10
@@ -48,6 +49,7 @@ def test_a_hundred_kills_and_one_retry_leave_the_same_rows() -> None:
     assert len(undisturbed["chats"]) == RICH.chats
     assert len(undisturbed["messages"]) == RICH.messages
     assert len(undisturbed["keys"]) == RICH.keys
+    assert undisturbed["history"]
     interrupted = 0
     for person in people[1:]:
         assert rows_of(person) == undisturbed
@@ -112,6 +114,11 @@ def rows_of(person: User) -> dict[str, Any]:
             "messages": list(messages.values("chat__client_id", *columns(Message, but={"id", "user", "chat"}))),
             "keys": sorted(ApiKey.objects.values_list("provider", "hint", "base_url", "is_active")),
             "preferences": Profile.objects.get().preferences,
+            "history": list(
+                UsageRecord.objects.order_by("hour", "provider", "model").values(
+                    *columns(UsageRecord, but={"id", "user", "created_at", "updated_at"})
+                )
+            ),
         }
 
 
