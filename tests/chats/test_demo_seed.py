@@ -13,6 +13,7 @@ from accounts.models import User
 from chats import demo
 from chats.management.commands.seed_demo import EMAIL, PASSWORD
 from chats.models import Chat, Handover, Message
+from usage.quotas import quotas_of
 from wavelength.tenancy import tenant
 
 
@@ -37,6 +38,16 @@ def test_it_works(db: None, client: Client) -> None:
     assert now - timedelta(days=95) < times[0] < now - timedelta(days=75)
     assert now - timedelta(days=7) < times[-1] <= now
     assert len(models) >= 5
+
+
+def test_it_has_used_some_of_its_quotas(db: None) -> None:
+    run()
+
+    for quota in quotas_of(user_id=User.objects.get(email=EMAIL).pk):
+        assert quota.request_limit is not None
+        assert quota.token_limit is not None
+        assert 0 < quota.used_requests < quota.request_limit
+        assert 0 < quota.used_tokens < quota.token_limit
 
 
 def test_again_adds_nothing(db: None) -> None:

@@ -11,6 +11,7 @@ from chats import demo
 from chats.models import Source
 from chats.search import index_chats
 from chats.sync import take_over
+from usage.demo import use
 
 EMAIL = "demo@wavelength.example"
 PASSWORD = "wavelength-demo"  # noqa: S105  (told to everyone, for development only)
@@ -18,7 +19,7 @@ PASSWORD = "wavelength-demo"  # noqa: S105  (told to everyone, for development o
 
 class Command(BaseCommand):
     help = (
-        "Give an empty development database a demo account with three months of chats, and say how to sign in."
+        "Give an empty development database a demo account with three months of chats and some usage, and say how to sign in."
         " Where there are people already, it adds nothing."
     )
 
@@ -37,7 +38,9 @@ class Command(BaseCommand):
             )
         except AddressTakenError:
             return  # Another start was faster.
-        body = json.dumps(demo.payload(timezone.now())).encode()
+        now = timezone.now()
+        body = json.dumps(demo.payload(now)).encode()
         report = take_over(user_id=person.pk, body=body, source=Source.DEMO)
         index_chats(user_id=person.pk)
+        use(user_id=person.pk, now=now)
         self.stdout.write(f"Made a demo account with {report.migrated_chats} chats.")
