@@ -32,7 +32,7 @@ def use(*, user_id: UUID, now: datetime) -> None:
 
 
 def _moments(chance: random.Random, end: datetime, share: float) -> list[datetime]:
-    weekend = end.weekday() >= 5  # noqa: PLR2004  (Saturday and Sunday)
+    weekend = end.weekday() >= 5  # Saturday and Sunday
     busy = round((6 if weekend else 16) * share * chance.uniform(0.4, 1.2))
     return [end - timedelta(minutes=chance.uniform(1, 14 * 60)) for _ in range(busy)]
 

@@ -19,8 +19,8 @@ PASSWORD = "wavelength-demo"  # noqa: S105  (told to everyone, for development o
 
 class Command(BaseCommand):
     help = (
-        "Give an empty development database a demo account with three months of chats and some usage, and say how to sign in."
-        " Where there are people already, it adds nothing."
+        "Give an empty development database a demo account with three months of chats and some usage, and say how"
+        " to sign in. Where there are people already, it adds nothing."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
