@@ -10,7 +10,6 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
 from accounts.models import User
-from wavelength.middleware import is_page
 from wavelength.tenancy import acting_for
 
 
@@ -20,8 +19,6 @@ class PersonMiddleware(AuthenticationMiddleware):
     get_response: Callable[[HttpRequest], HttpResponseBase]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not is_page(request.path):
-            return self.get_response(request)
         person = person_of(request)
         request.user = person
         if isinstance(person, AnonymousUser):

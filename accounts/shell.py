@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from accounts.models import Profile, User
-from wavelength.middleware import is_page
 from wavelength.tenancy import acting_for
 
 REMEMBERED_AS = "wavelength_shell"
@@ -39,8 +38,6 @@ class PersonalPageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not is_page(request.path):
-            return self.get_response(request)
         try:
             response = self.get_response(request)
         finally:

@@ -14,11 +14,10 @@ def public_origin(request: HttpRequest) -> str:
     The forwarded host, when a listed origin has it (the web client passing on what its own browser
     asked); else SITE_URL; else, where none is set, the host asked for.
     """
-    host = request.headers.get("X-Forwarded-Host", "").partition(",")[0].strip().lower()
-    scheme = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
-    forwarded = [origin for origin in settings.TRUSTED_ORIGINS if host and urlsplit(origin).netloc == host]
+    host = _first_of(request, "HTTP_X_FORWARDED_HOST")
+    forwarded = [origin for origin in settings.TRUSTED_ORIGINS if urlsplit(origin).netloc == host] if host else []
     if forwarded:
-        exact = f"{scheme}://{host}"
+        exact = f"{_first_of(request, 'HTTP_X_FORWARDED_PROTO')}://{host}"
         return exact if exact in forwarded else str(forwarded[0])
     return settings.SITE_URL or f"{request.scheme}://{request.get_host()}"
 
@@ -26,6 +25,11 @@ def public_origin(request: HttpRequest) -> str:
 def absolute(request: HttpRequest, address: str) -> str:
     """A path of ours on the public origin; an address that is already absolute stays as it is."""
     return address if urlsplit(address).scheme else public_origin(request) + address
+
+
+def _first_of(request: HttpRequest, header: str) -> str:
+    first: str = request.META.get(header, "").partition(",")[0].strip().lower()
+    return first
 
 
 def safe_return(request: HttpRequest, address: str) -> str:

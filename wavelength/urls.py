@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import include, path, re_path
 
 from accounts.pictures import avatar
 from accounts.reactivation import account_reactivation
@@ -19,21 +19,10 @@ def no_such_api(request: HttpRequest, rest: str = "") -> HttpResponse:
     return failure(404, "not_found", "There is nothing here.")
 
 
-def _outside_transactions() -> tuple[list[URLResolver | URLPattern], str, str]:
-    # ninja turns exceptions into responses inside the view, so ATOMIC_REQUESTS would commit what
-    # came before a 400: under /api each domain function owns its transaction.
-    patterns, app_name, namespace = api.urls
-    for pattern in patterns:
-        assert isinstance(pattern, URLPattern)  # noqa: S101  (ninja nests no resolvers)
-        # An operation's view is a bound method, which takes no attribute: its function does.
-        non_atomic_requests(getattr(pattern.callback, "__func__", pattern.callback))
-    return patterns, app_name, namespace
-
-
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("api/auth/", include("accounts.nextauth_urls")),
-    path("api/", _outside_transactions()),
+    path("api/", api.urls),
     re_path(r"^api(?:/(?P<rest>.*))?$", no_such_api),
     path("accounts/reactivate/<str:token>/", account_reactivation, name="account_reactivation"),
     path("accounts/", include("allauth.urls")),
