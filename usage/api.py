@@ -1,23 +1,29 @@
 """The calls that count usage, and those that set room aside for a request under way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from datetime import UTC, datetime
+from math import ceil
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
+from pydantic import Field
 
 from accounts.sessions import ask_as_session
-from usage import metering, pricing
-from usage.shapes import Record, Usage
-from wavelength.contract import Answer, ApiError, reply, written
+from usage import metering, pricing, sentences
+from usage.metering import Refusal
+from usage.shapes import Cost, Count, Name, Record, Usage
+from wavelength.contract import Answer, ApiError, Body, Failure, Moment, Request, Shape, reply, written
 from wavelength.ids import uuid7
 
 router = Router(tags=["Usage"])
 
 IDEMPOTENCY_LENGTH: Final = 255
+LONGEST_SECONDS: Final = 3600  # of a reservation
 IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
     "parameters": [
         {
@@ -29,6 +35,36 @@ IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
         }
     ]
 }
+
+
+class Wish(Body):
+    """One request to come. Without `estimatedCost`, that of as many of the dearest tokens is taken, where known."""
+
+    provider: Name
+    model: Name
+    estimated_tokens: Count
+    estimated_cost: Cost | None = None
+    api_key_id: UUID | None = None
+    ttl_seconds: Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)] = metering.RESERVATION_SECONDS
+
+
+class Reserved(Shape):
+    """Room set aside until `expiresAt`."""
+
+    id: UUID
+    expires_at: Moment
+
+
+class Reasons(Shape):
+    """A sentence for each limit that stands in the way."""
+
+    reasons: list[str]
+
+
+class Refused(Failure):
+    """No room; `Retry-After` says in how many seconds the last of the limits in the way renews."""
+
+    data: Reasons
 
 
 def shows_session(request: HttpRequest) -> bool:
@@ -51,6 +87,48 @@ def add_usage(request: HttpRequest, body: Usage) -> HttpResponse:
             key, "" if key is None else body.digest(),
         )  # fmt: skip
     return reply(written(record))
+
+
+@router.post("/usage/reservations", response={200: Answer[Reserved], 403: Failure, 429: Refused})
+def reserve(request: Request, body: Wish) -> HttpResponse:
+    """Set room aside in every limit for one request, before a provider is asked; or say which limits it would pass."""
+    with _refusals():
+        reservation = metering.reserve(
+            user_id=request.user.pk,
+            provider=body.provider,
+            model=body.model,
+            tokens=body.estimated_tokens,
+            cost=body.estimated_cost,
+            api_key_id=body.api_key_id,
+            seconds=body.ttl_seconds,
+        )
+    return reply(Reserved(id=reservation.id, expires_at=reservation.expires_at))
+
+
+@router.put("/usage/reservations/{uuid:reservation_id}", response=Answer[Record])
+def settle(request: Request, reservation_id: UUID, body: Usage) -> HttpResponse:
+    """Put the real figures in the place of the estimate, once; late ones are still added."""
+    with _refusals():
+        record = metering.settle(
+            user_id=request.user.pk,
+            reservation_id=reservation_id,
+            provider=body.provider,
+            model=body.model,
+            requests=body.request_count,
+            tokens=body.tokens,
+            cost=body.cost,
+            api_key_id=body.api_key_id,
+            digest=body.digest(),
+        )
+    return reply(record)
+
+
+@router.delete("/usage/reservations/{uuid:reservation_id}", response=Answer[None])
+def release(request: Request, reservation_id: UUID) -> HttpResponse:
+    """Give an unused reservation back."""
+    with _refusals():
+        metering.release(user_id=request.user.pk, reservation_id=reservation_id)
+    return reply(None, message="The reservation was released.")
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
@@ -79,3 +157,21 @@ def _refusals() -> Iterator[None]:
     except metering.IdempotencyError:
         sentence = "Another request came under this Idempotency-Key. Send this one under a new key."
         raise ApiError(422, "idempotency_key_reused", sentence) from None
+    except metering.ReservationClosedError:
+        sentence = "This reservation was settled with other figures. Record further usage without it."
+        raise ApiError(409, "reservation_settled", sentence) from None
+    except metering.QuotaExceededError as exceeded:
+        raise _exceeded(exceeded.refusals) from None
+
+
+def _exceeded(refusals: Sequence[Refusal]) -> ApiError:
+    reasons = sentences.refused_together(refusals)
+    ends = [refusal.ends_at for refusal in refusals if refusal.ends_at is not None]
+    more: dict[str, Any] = {
+        "details": [{"path": [], "message": reason} for reason in reasons],
+        "data": {"reasons": reasons},
+    }
+    if not ends:
+        return ApiError(403, "model_not_allowed", reasons[0], **more)
+    wait = max(1, ceil((max(ends) - datetime.now(UTC)).total_seconds()))
+    return ApiError(429, "quota_exceeded", reasons[0], headers={"Retry-After": str(wait)}, **more)

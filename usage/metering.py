@@ -199,6 +199,22 @@ def expire(*, user_id: UUID, at: datetime | None = None) -> int:
     return freed
 
 
+def refusals_of(
+    *,
+    user_id: UUID,
+    provider: str,
+    model: str,
+    tokens: int = 0,
+    cost: Decimal | None = None,
+    api_key_id: UUID | None = None,
+    at: datetime | None = None,
+) -> list[Refusal]:
+    """What `reserve` would refuse such a request for, without setting anything aside. Raises UnknownKeyError."""
+    estimate = pricing.estimated_cost(provider, model, tokens) if cost is None else cost
+    row = _call(user_id, "usage_outlook", user_id, provider, model, tokens, estimate or 0, api_key_id, at)
+    return [refusal(found) for found in row or []]
+
+
 def record_batch(
     *, user_id: UUID, records: Sequence[BatchRecord], source: Source = Source.CLIENT, at: datetime | None = None
 ) -> int:
@@ -255,6 +271,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "usage_record": "uuid uuid text text text bigint bigint bigint bigint bigint numeric numeric uuid text text"
     " timestamptz timestamptz",
     "usage_reserve": "uuid uuid text text bigint numeric uuid integer timestamptz",
+    "usage_outlook": "uuid text text bigint numeric uuid timestamptz",
     "usage_settle": "uuid uuid uuid text text text bigint bigint bigint bigint bigint numeric numeric uuid text"
     " timestamptz",
     "usage_release": "uuid uuid timestamptz",

@@ -1,6 +1,5 @@
 """POST /api/profile/usage: what was used is counted once, to the last digit."""
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -13,17 +12,16 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from tests.conftest import signed_in
+from tests.usage.calling import EXAMPLE, NO_COSTS, NO_COUNTS, NOT_FOUND, NOT_SIGNED_IN, counted_key, send
 from usage import quotas
-from usage.models import Period, QuotaLimit, UsageRecord
+from usage.models import UsageRecord
 from wavelength.tenancy import tenant
 
 URL = "/api/profile/usage"
-EXAMPLE = {"provider": "openai", "model": "made-up", "requestCount": 1, "inputTokens": 150, "outputTokens": 300}
 
 
 def post(client: Client, body: Any, **headers: str) -> Any:
-    content = body if isinstance(body, str | bytes) else json.dumps(body)
-    return client.post(URL, content, content_type="application/json", headers=headers)
+    return send(client, "POST", URL, body, **headers)
 
 
 def ledger(person: User) -> list[UsageRecord]:
@@ -101,9 +99,7 @@ def test_through_a_key(as_alice: Client, alice: User, bob: User) -> None:
     unknown = post(as_alice, EXAMPLE | {"apiKeyId": str(uuid4())})
     anothers = post(as_alice, EXAMPLE | {"apiKeyId": bobs})
     assert unknown.status_code == anothers.status_code == 404
-    assert unknown.json() == anothers.json() == {
-        "success": False, "error": "There is nothing here.", "code": "not_found",
-    }  # fmt: skip
+    assert unknown.json() == anothers.json() == NOT_FOUND
     assert [row.request_count for row in ledger(alice)] == [1]
     assert ledger(bob) == []
     assert {quota.used_requests for quota in quotas.quotas_of(user_id=bob.pk)} == {0}
@@ -140,9 +136,6 @@ def test_a_bad_idempotency_key_is_refused(as_alice: Client, alice: User, key: st
     assert post(as_alice, EXAMPLE, **{"Idempotency-Key": "x" * 255}).status_code == 200
 
 
-NO_COUNTS = [-1, 2**31 + 1, 2**64, 10**30, 1.5, 150.0, True, "1", [], {}]
-
-
 @pytest.mark.parametrize(
     ("field", "values"),
     [
@@ -153,7 +146,7 @@ NO_COUNTS = [-1, 2**31 + 1, 2**64, 10**30, 1.5, 150.0, True, "1", [], {}]
         ("outputTokens", NO_COUNTS),
         ("reasoningTokens", NO_COUNTS),
         ("cachedTokens", [151, *NO_COUNTS]),
-        ("cost", [-1, -1e-12, 1e10, 10**30, True, "0.1", [], {}]),
+        ("cost", NO_COSTS),
         ("apiKeyId", ["x", 5, True, [], "00000000-0000-0000-0000"]),
     ],
 )
@@ -190,7 +183,7 @@ def test_whoever_is_not_signed_in(anonymous: Client, as_alice: Client, alice: Us
         post(as_alice, EXAMPLE, Authorization="Bearer something"),
     ):
         assert refused.status_code == 401
-        assert refused.json() == {"success": False, "error": "Sign in first.", "code": "not_signed_in"}
+        assert refused.json() == NOT_SIGNED_IN
     assert ledger(alice) == []
 
 
@@ -210,11 +203,3 @@ def test_it_is_one_round_trip(
         assert post(as_alice, EXAMPLE | {"cost": 1}).status_code == 200
     # The test's own transaction makes a savepoint of it.
     assert sum("SAVEPOINT" not in query["sql"] for query in asked.captured_queries) == 1
-
-
-def counted_key(person: User) -> str:
-    """A key by which requests are counted, as apikeys makes it beside the key."""
-    key = uuid4()
-    with tenant(person.pk):
-        QuotaLimit.objects.create(user=person, period=Period.DAILY, api_key_id=key, request_limit=5)
-    return str(key)

@@ -6,6 +6,7 @@ asks a provider between two transactions; tests/apikeys says what that leaves.
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from apikeys.vault import store_key
 from chats.models import Chat
 from tests.conftest import signed_in
 from tests.rows import unsaved
+from usage import metering
 from wavelength.api import api
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
@@ -41,6 +43,7 @@ class Owned:
     user: User
     key: str = ""
     chat: str = ""
+    reservation: str = ""
     rows: Callable[[], dict[str, Any]] = field(default=dict)
 
 
@@ -60,7 +63,8 @@ def _owned(user: User) -> Owned:
     with tenant(user.pk):
         chat = unsaved(Chat, user)
         chat.save(force_insert=True)
-    return Owned(user, str(key.pk), chat.shown_id, lambda: _rows(user))
+    reservation = metering.reserve(user_id=user.pk, provider="openai", model="gpt-4o", tokens=1)
+    return Owned(user, str(key.pk), chat.shown_id, str(reservation.id), lambda: _rows(user))
 
 
 def _rows(user: User) -> dict[str, Any]:
@@ -94,13 +98,13 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
 OPERATIONS = operations()
 
 
-def _address(path: str, key: str, chat: str) -> str:
-    return (
-        path.replace("{uuid:key_id}", key)
-        .replace("{key_id}", key)
-        .replace("{chat_id}", chat)
-        .replace("{path:chat_id}", chat)
-    )
+def _address(path: str, owned: Owned) -> str:
+    ids = {"key_id": owned.key, "chat_id": owned.chat, "reservation_id": owned.reservation}
+    return _plain(path).format_map(ids)
+
+
+def _plain(path: str) -> str:
+    return re.sub(r"{\w+:", "{", path)
 
 
 def test_there_are_operations() -> None:
@@ -121,8 +125,11 @@ def test_a_refused_call_changes_nothing(
     bobs_before = bobs.rows()
     client = signed_in(owned.user)
     before = owned.rows()
-    mine = _address(path, owned.key, owned.chat)
-    good = {"provider": "openai", "apiKey": "sk-0123456789-0123456789", "title": "New"}
+    mine = _address(path, owned)
+    good = {
+        "provider": "openai", "apiKey": "sk-0123456789-0123456789", "title": "New",
+        "model": "gpt-4o", "estimatedTokens": 1,
+    }  # fmt: skip
     calls: list[tuple[Client, str, bytes | dict[str, Any], str, dict[str, str]]] = [
         (Client(), mine, good, JSON, {}),
         (client, mine, good, JSON, {"Sec-Fetch-Site": "cross-site"}),
@@ -130,7 +137,7 @@ def test_a_refused_call_changes_nothing(
         (client, mine, b"x" * 10, "text/plain", {}),
     ]
     if mine != path:
-        calls.append((client, _address(path, bobs.key, bobs.chat), good, JSON, {}))
+        calls.append((client, _address(path, bobs), good, JSON, {}))
     if fields:
         calls += [(client, mine, body, JSON, {}) for body in (b"{", b"[]", b'{"a": NaN}')]
         calls += [(client, mine, good | {name: value}, JSON, {}) for name in fields for value in WRONG]
@@ -191,7 +198,7 @@ def _until_it_works(client: Client, owned: Owned, call: tuple[str, str, Any, str
         with connections["default"].execute_wrapper(breaking):
             response = client.generic(
                 method.upper(),
-                _address(path, owned.key, owned.chat),
+                _address(path, owned),
                 body if isinstance(body, bytes) else json.dumps(body),
                 content_type=kind,
             )
@@ -216,12 +223,14 @@ def test_an_operation_that_breaks_off_changes_nothing(
 
 
 # One call of one function: PostgreSQL undoes it whole.
-ONE_CALL = {("post", "/api/profile/usage")}
+ONE_CALL = {
+    ("post", "/api/profile/usage"),
+    ("post", "/api/usage/reservations"),
+    ("put", "/api/usage/reservations/{reservation_id}"),
+    ("delete", "/api/usage/reservations/{reservation_id}"),
+}
 
 
 def test_every_operation_that_changes_something_was_broken_off() -> None:
     tried = {(method, path) for method, path, _, _ in CHANGES} | ONE_CALL
-    assert {
-        (method, path.replace("{uuid:key_id}", "{key_id}").replace("{path:chat_id}", "{chat_id}"))
-        for method, path, _ in OPERATIONS
-    } == tried
+    assert {(method, _plain(path)) for method, path, _ in OPERATIONS} == tried

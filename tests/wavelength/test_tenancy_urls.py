@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -21,6 +21,7 @@ from apikeys import vault
 from chats.models import Chat
 from tests.conftest import PASSWORD, signed_in
 from tests.rows import unsaved
+from usage import metering
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
 
@@ -52,6 +53,10 @@ def _chat(person: User) -> Chat:
         return chat
 
 
+def _reservation(person: User) -> UUID:
+    return metering.reserve(user_id=person.pk, provider="openai", model="gpt-4o", tokens=1).id
+
+
 def _passkey(person: User) -> int:
     key: int = Authenticator.objects.create(
         user=person, type=Authenticator.Type.WEBAUTHN, data={"name": "key", "credential": {}}
@@ -71,11 +76,13 @@ class Ids:
 KEY = Ids("key_id", _key)
 CHAT = Ids("chat_id", lambda person: _chat(person).pk)
 CHAT_AS_SHOWN = Ids("chat_id", lambda person: _chat(person).shown_id, lambda: uuid4().hex)
+RESERVATION = Ids("reservation_id", _reservation)
 PASSKEY = Ids("pk", _passkey, lambda: 2**31 - 1)
 IDS: dict[str, Ids] = {
     "api/profile/api-keys/<uuidstr:key_id>": KEY,
     "api/profile/api-keys/<uuidstr:key_id>/validation": KEY,
     "api/chats/<path:chat_id>": CHAT_AS_SHOWN,
+    "api/usage/reservations/<uuidstr:reservation_id>": RESERVATION,
     "accounts/2fa/webauthn/keys/<int:pk>/remove/": PASSKEY,
     "accounts/2fa/webauthn/keys/<int:pk>/edit/": PASSKEY,
     "keys/<uuid:key_id>/": KEY,
@@ -90,6 +97,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("api/chats/<path:chat_id>", "patch"): {"title": "Another title"},
     ("api/chats/<path:chat_id>", "put"): {"title": "Another title"},
     ("api/profile/api-keys/<uuidstr:key_id>", "put"): {"keyName": "another"},
+    ("api/usage/reservations/<uuidstr:reservation_id>", "put"): {"provider": "openai", "model": "gpt-4o"},
 }
 
 
