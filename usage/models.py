@@ -124,10 +124,10 @@ class QuotaWindow(TenantModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "limit", "starts_at"], name="quotawindow_unique"),
+            # The end, because it finds the open one among years of closed ones by itself. No second index:
+            # a plan that was kept would read every closed one by it.
+            models.UniqueConstraint(fields=["user", "limit", "ends_at"], name="quotawindow_unique"),
         ]
-        # Finds the open ones among years of closed ones.
-        indexes = [models.Index(fields=["user", "ends_at"], name="quotawindow_open")]
 
 
 class Reservation(TenantModel):

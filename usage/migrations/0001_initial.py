@@ -284,13 +284,9 @@ class Migration(migrations.Migration):
                 nulls_distinct=False,
             ),
         ),
-        migrations.AddIndex(
-            model_name="quotawindow",
-            index=models.Index(fields=["user", "ends_at"], name="quotawindow_open"),
-        ),
         migrations.AddConstraint(
             model_name="quotawindow",
-            constraint=models.UniqueConstraint(fields=("user", "limit", "starts_at"), name="quotawindow_unique"),
+            constraint=models.UniqueConstraint(fields=("user", "limit", "ends_at"), name="quotawindow_unique"),
         ),
         migrations.AddIndex(
             model_name="reservation",
