@@ -25,9 +25,13 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "key.replaced": _("Provider key replaced"),
     "key.deleted": _("Provider key deleted"),
     "handover.finished": _("Chats brought in"),
+    "quota.set": _("Usage limit set by an administrator"),
+    "quota.removed": _("Usage limit removed by an administrator"),
+    "budget.set": _("Own budget set"),
+    "budget.removed": _("Own budget removed"),
 }
 # What of an event's details is worth a second line.
-DETAILS: Final[tuple[str, ...]] = ("provider", "after", "ip")
+DETAILS: Final[tuple[str, ...]] = ("provider", "period", "after", "ip")
 SHOWN_AS: Final[Mapping[str, Callable[[Any], str]]] = {
     "provider": lambda value: {"xai": "xAI", "openai": "OpenAI", "openrouter": "OpenRouter", "github": "GitHub"}.get(
         value, str(value).capitalize()

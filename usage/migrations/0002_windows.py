@@ -24,7 +24,7 @@ MIDNIGHT = """
         midnight timestamptz := day::timestamp AT TIME ZONE zone;
         back interval;
     BEGIN
-        FOREACH back IN ARRAY ARRAY['2 hours', '1 hour', '30 minutes']::interval[] LOOP
+        FOREACH back IN ARRAY ARRAY['3 hours', '2 hours', '1 hour', '30 minutes']::interval[] LOOP
             IF (midnight - back) AT TIME ZONE zone = day::timestamp THEN
                 RETURN midnight - back;
             END IF;
@@ -52,15 +52,16 @@ ZONE_OF = """
     DECLARE
         zone text;
     BEGIN
-        SELECT timezone INTO zone FROM accounts_profile WHERE user_id = person;
+        SELECT nullif(timezone, '') INTO zone FROM accounts_profile WHERE user_id = person;
         PERFORM now() AT TIME ZONE zone;
-        RETURN coalesce(nullif(zone, ''), 'UTC');
+        RETURN coalesce(zone, 'UTC');
     EXCEPTION WHEN invalid_parameter_value THEN
         RETURN 'UTC';
     END $$
 """
 
-# Opens a window for each limit that has none at `at`, holding what the ledger has of its time already.
+# Opens a window for each limit that has none at `at`, holding what the ledger has of its time already, and
+# what open reservations of its time hold. All limits of a period share their windows, so one that is new joins the open one.
 # A window follows the calendar of the person's zone, but begins no sooner than the one before ended. Where that is
 # in the middle of a day or month, the zone has changed: then it takes in the next one too rather than be
 # shorter than any day (23 hours) or month, so that no journey around the world refills a quota.
@@ -68,52 +69,95 @@ OPEN_WINDOWS = """
     RETURNS void LANGUAGE plpgsql AS $$
     DECLARE
         zone text := usage_zone_of(person);
-        today date := usage_day_of(at, zone);
-        wanted usage_quotalimit;
+        first_day date;
+        next_day date;
+        step interval;
+        shortest interval;
+        of_period text;
         opens timestamptz;
         closes timestamptz;
+        begun timestamptz;
+        ending timestamptz;
         earlier timestamptz;
         later timestamptz;
     BEGIN
-        FOR wanted IN
-            SELECT l.* FROM usage_quotalimit l
+        FOR of_period IN
+            SELECT DISTINCT l.period FROM usage_quotalimit l
              WHERE l.user_id = person
                AND NOT EXISTS (SELECT FROM usage_quotawindow w
                                 WHERE w.user_id = person AND w.limit_id = l.id
                                   AND w.starts_at <= at AND w.ends_at > at)
         LOOP
-            SELECT max(ends_at) FILTER (WHERE starts_at <= at), min(starts_at) FILTER (WHERE starts_at > at)
-              INTO earlier, later
-              FROM usage_quotawindow WHERE user_id = person AND limit_id = wanted.id;
-            IF wanted.period = 'daily' THEN
-                opens := usage_midnight(today, zone);
-                closes := usage_midnight(today + 1, zone);
-                IF earlier > opens THEN
-                    opens := earlier;
-                    IF closes - opens < '23 hours' THEN
-                        closes := usage_midnight(today + 2, zone);
-                    END IF;
-                END IF;
-            ELSE
-                opens := usage_midnight(date_trunc('month', today)::date, zone);
-                closes := usage_midnight((date_trunc('month', today) + interval '1 month')::date, zone);
-                IF earlier > opens THEN
-                    opens := earlier;
-                    IF closes - opens < '27 days' THEN
-                        closes := usage_midnight((date_trunc('month', today) + interval '2 months')::date, zone);
-                    END IF;
-                END IF;
+            first_day := usage_day_of(at, zone);
+            step := '1 day';
+            shortest := '23 hours';
+            IF of_period = 'monthly' THEN
+                first_day := date_trunc('month', first_day);
+                step := '1 month';
+                shortest := '27 days';
             END IF;
-            closes := least(closes, later);
-            INSERT INTO usage_quotawindow (id, user_id, limit_id, starts_at, ends_at,
-                                           used_requests, used_tokens, used_cost)
-            SELECT gen_random_uuid(), person, wanted.id, opens, closes, coalesce(sum(r.request_count), 0),
-                   coalesce(sum(r.input_tokens + r.output_tokens + r.reasoning_tokens), 0),
-                   coalesce(sum(r.total_cost), 0)
-              FROM usage_usagerecord r
-             WHERE r.user_id = person AND r.hour >= opens AND r.hour < closes AND r.source <> 'migration'
-               AND wanted.api_key_id IS NULL  -- the ledger knows no keys
-               AND wanted.provider IN ('', r.provider) AND wanted.model IN ('', r.model);
+            next_day := first_day + step;
+            opens := usage_midnight(first_day, zone);
+            closes := usage_midnight(next_day, zone);
+            SELECT max(w.starts_at) FILTER (WHERE w.starts_at <= at AND w.ends_at > at),
+                   max(w.ends_at) FILTER (WHERE w.starts_at <= at AND w.ends_at > at),
+                   max(w.ends_at) FILTER (WHERE w.ends_at <= at), min(w.starts_at) FILTER (WHERE w.starts_at > at)
+              INTO begun, ending, earlier, later
+              FROM usage_quotawindow w JOIN usage_quotalimit l ON l.user_id = person AND l.id = w.limit_id
+             WHERE w.user_id = person AND w.ends_at > opens AND l.period = of_period;
+            IF begun IS NOT NULL THEN
+                opens := begun;
+                closes := ending;
+            ELSE
+                IF earlier > opens THEN
+                    opens := earlier;
+                    WHILE closes - opens < shortest LOOP
+                        next_day := next_day + step;
+                        closes := usage_midnight(next_day, zone);
+                    END LOOP;
+                END IF;
+                closes := least(closes, later);
+            END IF;
+            WITH opened AS (
+                INSERT INTO usage_quotawindow (id, user_id, limit_id, starts_at, ends_at, used_requests, used_tokens,
+                                               used_cost, reserved_requests, reserved_tokens, reserved_cost)
+                SELECT gen_random_uuid(), person, l.id, opens, closes, used.requests, used.tokens, used.cost,
+                       held.requests, held.tokens, held.cost
+                  FROM usage_quotalimit l,
+                       LATERAL (
+                           SELECT coalesce(sum(r.request_count), 0) AS requests,
+                                  coalesce(sum(r.input_tokens + r.output_tokens + r.reasoning_tokens), 0) AS tokens,
+                                  coalesce(sum(r.total_cost), 0) AS cost
+                             FROM usage_usagerecord r
+                            WHERE r.user_id = person AND r.hour >= opens AND r.hour < closes
+                              AND r.source <> 'migration'
+                              AND l.api_key_id IS NULL  -- the ledger knows no keys
+                              AND l.provider IN ('', r.provider) AND l.model IN ('', r.model)) AS used,
+                       LATERAL (
+                           SELECT count(*) AS requests, coalesce(sum(h.tokens), 0) AS tokens,
+                                  coalesce(sum(h.cost), 0) AS cost
+                             FROM usage_reservation h
+                            WHERE h.user_id = person AND h.state = 'open'
+                              AND h.created_at >= opens AND h.created_at < closes
+                              AND (l.api_key_id IS NULL OR l.api_key_id = h.api_key_id)
+                              AND l.provider IN ('', h.provider) AND l.model IN ('', h.model)) AS held
+                 WHERE l.user_id = person AND l.period = of_period
+                   AND NOT EXISTS (SELECT FROM usage_quotawindow w
+                                    WHERE w.user_id = person AND w.limit_id = l.id
+                                      AND w.starts_at <= at AND w.ends_at > at)
+                RETURNING id, limit_id
+            )
+            UPDATE usage_reservation h
+               SET windows = h.windows || joined.ids
+              FROM (SELECT o.id, array_agg(opened.id) AS ids
+                      FROM opened
+                      JOIN usage_quotalimit l ON l.user_id = person AND l.id = opened.limit_id
+                      JOIN usage_reservation o ON o.user_id = person AND o.state = 'open'
+                           AND o.created_at >= opens AND o.created_at < closes
+                           AND (l.api_key_id IS NULL OR l.api_key_id = o.api_key_id)
+                           AND l.provider IN ('', o.provider) AND l.model IN ('', o.model)
+                     GROUP BY o.id) AS joined
+             WHERE h.user_id = person AND h.id = joined.id;
         END LOOP;
     END $$
 """

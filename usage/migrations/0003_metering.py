@@ -12,8 +12,8 @@ from django.db import migrations
 from wavelength.tenancy.operations import InvokerFunction
 
 # Adds to the windows that hold `happened` and to the ledger; answers the hour's record as the API shows it.
-# Whoever calls it holds the lock and has opened today's windows. Hours are counted from the latest
-# start of a window, so that none belongs to two.
+# Whoever calls it holds the lock and has opened today's windows. Hours are counted from the last time a
+# window started or ended, so that none belongs to two; on days without windows of their own also from midnight.
 COUNT = """
     RETURNS text LANGUAGE plpgsql AS $$
     DECLARE
@@ -21,6 +21,7 @@ COUNT = """
         computed numeric := computed_cost;
         cost numeric;
         latest timestamptz;
+        day_is_open boolean;
         answer text;
     BEGIN
         SELECT * INTO price FROM usage_modelprice p WHERE p.provider = of_provider AND p.model = of_model;
@@ -41,11 +42,15 @@ COUNT = """
              WHERE l.user_id = person AND l.provider IN ('', of_provider) AND l.model IN ('', of_model)
                AND (l.api_key_id IS NULL OR l.api_key_id = through_key)
                AND w.user_id = person AND w.limit_id = l.id AND w.ends_at > happened AND w.starts_at <= happened
-            RETURNING w.starts_at
+               AND of_source <> 'migration'
+            RETURNING w.starts_at, l.period
         )
-        SELECT max(starts_at) INTO latest FROM counted;
-        IF latest IS NULL THEN
-            latest := usage_midnight(usage_day_of(happened, usage_zone_of(person)), usage_zone_of(person));
+        SELECT max(starts_at), coalesce(bool_or(period = 'daily'), false) INTO latest, day_is_open FROM counted;
+        IF NOT day_is_open THEN
+            latest := greatest(
+                latest,
+                (SELECT max(ends_at) FROM usage_quotawindow WHERE user_id = person AND ends_at <= happened),
+                usage_midnight(usage_day_of(happened, usage_zone_of(person)), usage_zone_of(person)));
         END IF;
         INSERT INTO usage_usagerecord AS r (
                    id, user_id, provider, model, hour, source, request_count, unpriced_requests, input_tokens,
@@ -96,7 +101,8 @@ KNOW_KEY = """
     END $$
 """
 
-# One request, or a few of one model, counted once. `happened` is null for now.
+# One request, or a few of one model, counted once. `happened` is null for now; what a clock ahead of ours dates later
+# than now is counted now.
 RECORD = """
     RETURNS text LANGUAGE plpgsql SET plan_cache_mode TO force_generic_plan AS $$
     DECLARE
@@ -117,11 +123,9 @@ RECORD = """
         IF through_key IS NOT NULL THEN
             PERFORM usage_know_key(person, through_key);
         END IF;
-        IF happened IS NULL THEN
-            PERFORM usage_catch_up(person, at);
-        END IF;
+        PERFORM usage_catch_up(person, at);
         answer := usage_count(record, person, of_provider, of_model, of_source, requests, input, output, reasoning,
-                              cached, reported_cost, computed_cost, through_key, coalesce(happened, at), at);
+                              cached, reported_cost, computed_cost, through_key, least(happened, at), at);
         IF idempotency IS NOT NULL THEN
             INSERT INTO usage_idempotentrequest (id, user_id, scope, key, digest, answer, created_at)
             VALUES (gen_random_uuid(), person, 'request', idempotency, body_digest, answer, at);

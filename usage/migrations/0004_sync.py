@@ -6,13 +6,16 @@ from wavelength.tenancy.operations import InvokerFunction
 
 # Arrays of one length, one place for each record; `names` are the client's own ids, null where it gave none. A record whose
 # name was counted before, or stands twice in the batch, adds nothing. Answers how many were added.
-# Records are gathered in bins that no window's start cuts: hours, or quarters of one where windows start at a quarter
-# (every zone's offset has been a multiple of 15 minutes since 1972).
+# Records are gathered in bins that neither a window nor a day's start cuts: hours, or quarters of one where those start at
+# a quarter (every zone's offset has been a multiple of 15 minutes since 1972). The ledger's hours are counted
+# from the last such moment. What a clock ahead of ours dates later than now is counted now.
 SYNC = """
     RETURNS integer LANGUAGE plpgsql AS $$
     #variable_conflict use_column
     DECLARE
         zone text;
+        first timestamptz;
+        last timestamptz;
         width interval;
         named text[];
         added integer;
@@ -28,11 +31,17 @@ SYNC = """
             RETURNING key
         )
         SELECT array_agg(key) INTO named FROM fresh;
-        SELECT CASE WHEN coalesce(bool_and(starts_at = date_trunc('hour', starts_at)), true)
-                     AND usage_midnight('2026-01-01', zone) = date_trunc('hour', usage_midnight('2026-01-01', zone))
+        SELECT least(min(h), at), least(max(h), at) INTO first, last FROM unnest(happened) AS h;
+        SELECT CASE WHEN bool_and(moment = date_trunc('hour', moment))
                     THEN interval '1 hour' ELSE interval '15 minutes' END
           INTO width
-          FROM usage_quotawindow WHERE user_id = person AND ends_at > (SELECT min(h) FROM unnest(happened) AS h);
+          FROM (SELECT starts_at FROM usage_quotawindow WHERE user_id = person AND ends_at > first - interval '1 hour'
+                 UNION ALL
+                SELECT ends_at FROM usage_quotawindow WHERE user_id = person AND ends_at > first - interval '1 hour'
+                 UNION ALL
+                -- Summer and winter: half an hour apart on Lord Howe.
+                SELECT usage_midnight(make_date(extract(year FROM y.year)::integer, m.month, 1), zone)
+                  FROM (VALUES (first), (last)) AS y (year), (VALUES (1), (7)) AS m (month)) AS cuts (moment);
 
         CREATE TEMPORARY TABLE usage_incoming ON COMMIT DROP AS
         WITH given AS (
@@ -45,7 +54,7 @@ SYNC = """
              ORDER BY coalesce(g.name, g.place::text), g.name IS NULL, g.place
         ), priced AS (
             SELECT g.provider, g.model, g.requests, g.input, g.output, g.reasoning, g.cached,
-                   date_bin(width, g.happened, 'epoch') AS bin, g.reported,
+                   date_bin(width, least(g.happened, at), 'epoch') AS bin, g.reported,
                    CASE WHEN p.id IS NULL THEN g.computed
                         ELSE g.requests * p.request_price
                              + ((g.input - g.cached) * p.input_price + g.cached * coalesce(p.cached_price, p.input_price)
@@ -74,6 +83,7 @@ SYNC = """
                        AND l.provider IN ('', i.provider) AND l.model IN ('', i.model)
                   JOIN usage_quotawindow q ON q.user_id = person AND q.limit_id = l.id
                        AND q.starts_at <= i.bin AND q.ends_at > i.bin
+                 WHERE of_source <> 'migration'
                  GROUP BY q.id) AS i
          WHERE w.user_id = person AND w.id = i.id;
         INSERT INTO usage_usagerecord AS r (
@@ -82,11 +92,22 @@ SYNC = """
         SELECT gen_random_uuid(), person, i.provider, i.model, h.hour, of_source, sum(i.requests), sum(i.unpriced),
                sum(i.input), sum(i.output), sum(i.reasoning), sum(i.cached), sum(i.cost), sum(i.computed), at, at
           FROM usage_incoming i
-          JOIN (SELECT b.bin, date_bin('1 hour', b.bin, coalesce(
-                           (SELECT max(w.starts_at) FROM usage_quotawindow w
-                             WHERE w.user_id = person AND w.ends_at > b.bin AND w.starts_at <= b.bin),
-                           usage_midnight(usage_day_of(b.bin, zone), zone))) AS hour
-                  FROM (SELECT DISTINCT bin FROM usage_incoming) AS b) AS h USING (bin)
+          JOIN (SELECT moment AS bin, date_bin('1 hour', moment, latest) AS hour
+                  FROM (SELECT is_bin, moment, max(cut) OVER (ORDER BY moment) AS latest
+                          FROM (SELECT DISTINCT true, bin, NULL::timestamptz FROM usage_incoming
+                                 UNION ALL
+                                SELECT false, starts_at, starts_at FROM usage_quotawindow
+                                 WHERE user_id = person AND ends_at > first - interval '1 hour'
+                                 UNION ALL
+                                SELECT false, ends_at, ends_at FROM usage_quotawindow
+                                 WHERE user_id = person AND ends_at > first - interval '1 hour'
+                                 UNION ALL
+                                SELECT false, usage_midnight(day, zone), usage_midnight(day, zone)
+                                  FROM (SELECT DISTINCT (bin AT TIME ZONE zone)::date + near AS day
+                                          FROM usage_incoming, generate_series(-1, 1) AS near) AS days
+                               ) AS moments (is_bin, moment, cut)
+                       ) AS marked
+                 WHERE is_bin) AS h USING (bin)
          GROUP BY i.provider, i.model, h.hour
         ON CONFLICT (user_id, hour, provider, model, source) DO UPDATE
            SET request_count = r.request_count + excluded.request_count,
