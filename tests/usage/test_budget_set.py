@@ -1,6 +1,7 @@
 """Budgets that people set themselves."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_removing_it(alice: User) -> None:
 
 
 def test_a_limit_outlives_the_budget_and_a_budget_the_limit(alice: User) -> None:
-    limit = {"user_id": alice.pk, "period": Period.DAILY, "provider": "openai"}
+    limit: dict[str, Any] = {"user_id": alice.pk, "period": Period.DAILY, "provider": "openai"}
     quotas.set_quota(**limit, token_limit=900)
     quotas.set_budget(**limit, tokens=800)
     quotas.remove_budget(**limit)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from io import StringIO
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,7 +14,7 @@ from usage import metering, quotas
 from usage.models import Period, QuotaLimit, QuotaWindow, Reservation, Source, UsageRecord
 from wavelength.tenancy import tenant
 
-KEY = "11111111-1111-4111-8111-111111111111"
+KEY = UUID("11111111-1111-4111-8111-111111111111")
 
 
 @pytest.fixture
