@@ -10,13 +10,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Query, Router
 from pydantic import Field
 
 from accounts.sessions import ask_as_session
 from usage import metering, pricing, sentences
 from usage.metering import Refusal
-from usage.shapes import Cost, Count, Name, Record, Usage
+from usage.shapes import Cost, Count, Name, Record, Report, ReportQuery, Usage
 from wavelength.contract import Answer, ApiError, Body, Failure, Moment, Request, Shape, reply, written
 from wavelength.ids import uuid7
 
@@ -70,6 +70,13 @@ class Refused(Failure):
 def shows_session(request: HttpRequest) -> bool:
     """Whether there is anything to ask the database about: who it is, the operation asks with its own question."""
     return settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
+@router.get("/profile/usage", response=Answer[Report], auth=shows_session)
+def get_report(request: HttpRequest, query: Query[ReportQuery]) -> HttpResponse:
+    """What was used in a period, by provider, model and day. The filters apply to every figure but `quotaLimits`."""
+    (report,) = ask_as_session(request, "usage_report_of_session", query.period, query.provider, query.model)
+    return reply(written(report))
 
 
 @router.post("/profile/usage", response=Answer[Record], auth=shows_session, openapi_extra=IDEMPOTENCY_KEY)

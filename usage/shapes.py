@@ -3,11 +3,19 @@
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import Field, PlainValidator, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from usage.metering import MOST, Tokens
 from usage.models import NAME_LENGTH
@@ -30,7 +38,15 @@ def dollars(value: object) -> Decimal:
     return abs(amount)
 
 
+def storable(text: str) -> str:
+    """PostgreSQL's texts hold every character but one. Raises ValueError, with a sentence."""
+    if "\0" in text:
+        raise ValueError("This holds a character that cannot be stored.")
+    return text
+
+
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH)]
+Filter = Annotated[str, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH), AfterValidator(storable)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Cost = Annotated[
     Decimal, PlainValidator(dollars), WithJsonSchema({"type": "number", "minimum": 0, "maximum": MOST_DOLLARS})
@@ -114,6 +130,84 @@ class QuotaOut(Shape):
             used_cost=quota.used_cost,
             reset_at=quota.ends_at,
         )
+
+
+class ReportQuery(Shape):
+    """A period on the person's own calendar, and what to count in it."""
+
+    period: Literal["today", "week", "month", "all"] = "month"
+    provider: Filter = ""
+    model: Filter = ""
+
+
+class DateRange(Shape):
+    """From `start` to now."""
+
+    start: Moment
+    end: Moment
+
+
+class TokenSums(Shape):
+    total: int
+    input: int
+    output: int
+    reasoning: int
+
+
+class Totals(Shape):
+    requests: int
+    tokens: TokenSums
+    cost: Dollars
+
+
+class Sums(Shape):
+    """Tokens of every kind; the cost is that of the requests that have a known one."""
+
+    requests: int
+    tokens: int
+    cost: Dollars
+
+
+class ProviderSums(Sums):
+    provider: str
+
+
+class ModelSums(Sums):
+    model: str
+
+
+class DaySums(Sums):
+    date: date
+
+
+class Breakdown(Shape):
+    """By provider, and by model the ten dearest."""
+
+    providers: list[ProviderSums]
+    models: list[ModelSums]
+
+
+class DayOfModel(Shape):
+    """What was used of one model in one day. An unknown cost is null."""
+
+    provider: str
+    model: str
+    date: date
+    requests: int
+    tokens: TokenSums
+    cost: Dollars | None
+
+
+class Report(Shape):
+    """What was used in a period; `date` names a day of the person's own calendar, days without usage are left out."""
+
+    period: str
+    date_range: DateRange
+    totals: Totals
+    breakdown: Breakdown
+    daily_usage: list[DaySums]
+    quota_limits: list[QuotaOut]
+    raw_data: list[DayOfModel]
 
 
 def _canonical(value: Decimal) -> str:
