@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import urlsplit
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
+from django.utils.cache import patch_vary_headers
 
 from wavelength.contract import failure
 
@@ -51,6 +54,18 @@ def is_page(path: str) -> bool:
     return not is_api(path) or path == "/api/docs" or path.startswith("/api/auth/")
 
 
+class OriginMiddleware(CorsMiddleware):
+    """CORS for requests that name an origin; of the others caches must only know that there are such."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "HTTP_ORIGIN" in request.META:
+            return cast("HttpResponseBase", super().__call__(request))
+        response = cast("HttpResponseBase", self.get_response(request))
+        if is_api(request.path):
+            patch_vary_headers(response, ["origin"])
+        return response
+
+
 class ApiEnvelopeMiddleware:
     """Every failure under ``/api`` leaves in the envelope; bodies too large or of another kind stop here.
 
@@ -66,7 +81,7 @@ class ApiEnvelopeMiddleware:
         response = self._refusal(request) or self._enveloped(self.get_response(request))
         if not is_page(request.path):
             response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-            response["X-Content-Type-Options"] = "nosniff"
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
             response.headers.setdefault("Cache-Control", "no-store")
             if isinstance(response, HttpResponse):
                 response.headers.setdefault("Content-Length", str(len(response.content)))

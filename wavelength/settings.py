@@ -168,7 +168,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     # First, so that a web client on a listed origin can read refusals too.
-    "corsheaders.middleware.CorsMiddleware",
+    "wavelength.middleware.OriginMiddleware",
     "wavelength.middleware.ApiEnvelopeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "wavelength.middleware.CrossOriginMiddleware",

@@ -1,15 +1,28 @@
 """What gunicorn serves; refuses to start where the database could not keep people apart."""
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from django.core.signals import request_started
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wavelength.settings")
-application = get_wsgi_application()
+_serve = get_wsgi_application()
 
-from wavelength.startup import refuse_unsafe  # noqa: E402  (needs the applications loaded)
+# They need the applications loaded.
+from django.core.signals import request_started  # noqa: E402
+from django.db import close_old_connections, reset_queries  # noqa: E402
+
+from wavelength.startup import refuse_unsafe  # noqa: E402
 from wavelength.tenancy import forget_tenant  # noqa: E402
 
 refuse_unsafe()
-request_started.connect(forget_tenant)
+# The end of each request looks after the connections already, and queries are kept for DEBUG alone.
+request_started.disconnect(close_old_connections)
+request_started.disconnect(reset_queries)
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Serve one request, beginning with nobody on a thread that served others before."""
+    forget_tenant()
+    return _serve(environ, start_response)

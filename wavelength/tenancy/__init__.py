@@ -86,8 +86,8 @@ def nobody() -> Iterator[None]:
         yield
 
 
-def forget_tenant(**signal: object) -> None:
-    """Begin a request with nobody, on a thread that served others before (Django's request_started).
+def forget_tenant() -> None:
+    """Begin a request with nobody, on a thread that served others before.
 
     Finds someone only when a stream was dropped in the middle of a ``tenant()``; whatever it left open is
     rolled back with its connection.
