@@ -21,6 +21,7 @@ from usage.models import AnonymousDay
 
 DAILY_MESSAGES: Final = 50
 ID_LENGTH: Final = 200
+ENOUGH: Final = f"You have sent today's {DAILY_MESSAGES} messages. Sign in to go on, or come back tomorrow."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class AnonymousLimitError(RuntimeError):
 
 # What refused a message, as `usage_count_anonymous` says it.
 _SENTENCES: Final = {
-    "session": f"You have sent today's {DAILY_MESSAGES} messages. Sign in to go on, or come back tomorrow.",
+    "session": ENOUGH,
     "address": "Too many messages came from your network today. Sign in to go on, or come back tomorrow.",
 }
 

@@ -1,16 +1,18 @@
 """Where a person stands: what is left of every limit, and which are nearly or wholly used up."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+from accounts.models import Tier
 from usage import metering, sentences
 from usage.metering import Refusal
 from usage.models import Period
-from usage.quotas import Quota, quotas_of
+from usage.quotas import Quota, apply_tier, quotas_of
+from wavelength.tenancy import tenant
 
 NEAR: Final = Decimal("0.8")  # of a limit, from which on it is nearly used up
 
@@ -58,7 +60,7 @@ class Left:
 class Alert:
     """A limit that is nearly used up (`warning`) or wholly (`exceeded`), and a sentence about it."""
 
-    type: State
+    type: Literal["warning", "exceeded"]
     sentence: str
     resets_at: datetime
 
@@ -95,7 +97,7 @@ def outlook(
     return Outlook(refusals, quotas, left_of(applicable))
 
 
-def left_of(quotas: Iterable[Quota]) -> Left:
+def left_of(quotas: Collection[Quota]) -> Left:
     """What these limits leave together."""
     tightest: dict[str, Decimal] = {}
     binding: tuple[Decimal, datetime] | None = None
@@ -110,7 +112,7 @@ def left_of(quotas: Iterable[Quota]) -> Left:
         requests=None if requests is None else int(requests),
         tokens=None if tokens is None else int(tokens),
         cost=tightest.get("cost"),
-        resets_at=binding[1] if binding else None,
+        resets_at=binding[1] if binding else min((quota.ends_at for quota in quotas), default=None),
     )
 
 
@@ -138,21 +140,12 @@ def worst(states: Iterable[State]) -> State:
 def alerts_of(quotas: Iterable[Quota]) -> list[Alert]:
     """A sentence for every figure that is at 80 % of its limit or more, those used up first."""
     alerts = [
-        Alert(
-            meter.state,
-            sentences.reached(quota, meter.kind, meter.used, meter.allowed),
-            quota.ends_at,
-        )
+        Alert(state, sentences.reached(quota, meter.kind, meter.used, meter.allowed), quota.ends_at)
         for quota in quotas
         for meter in meters(quota)
-        if meter.state != "ok"
+        if (state := meter.state) != "ok"
     ]
     return sorted(alerts, key=lambda alert: alert.type != "exceeded")
-
-
-def overall(quotas: Sequence[Quota], period: Period) -> Quota | None:
-    """The quota over everything that a person does in this period, if they have one."""
-    return next((quota for quota in quotas if quota.period == period and _is_overall(quota)), None)
 
 
 def of_everything(quotas: Iterable[Quota]) -> list[Quota]:
@@ -160,5 +153,21 @@ def of_everything(quotas: Iterable[Quota]) -> list[Quota]:
     return [quota for quota in quotas if quota.api_key_id is None]
 
 
-def _is_overall(quota: Quota) -> bool:
-    return quota.api_key_id is None and not quota.provider and not quota.model
+def overall(quotas: Iterable[Quota]) -> dict[str, Quota]:
+    """By period, those over everything that a person does."""
+    return {quota.period: quota for quota in of_everything(quotas) if not quota.provider and not quota.model}
+
+
+def lacks_defaults(quotas: Iterable[Quota]) -> bool:
+    """Whether there is a period in which nothing limits what a person does; no account begins so."""
+    return set(overall(quotas)) != set(Period)
+
+
+def initialize(*, user_id: UUID, tier: Tier) -> tuple[list[Quota], bool]:
+    """Give a person their tier's limits where they lack them; answer their quotas, and whether any was added."""
+    with tenant(user_id):
+        quotas = of_everything(quotas_of(user_id=user_id))
+        if not lacks_defaults(quotas):
+            return quotas, False
+        apply_tier(user_id, tier)
+        return of_everything(quotas_of(user_id=user_id)), True

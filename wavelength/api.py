@@ -88,5 +88,7 @@ def get_profile(request: HttpRequest) -> HttpResponse:
 
 api.add_router("", profile_router)
 api.add_router("", "usage.api.router")
+api.add_router("", "usage.check_api.router")
+api.add_router("", "usage.status_api.router")
 api.add_router("", "apikeys.api.router")
 api.add_router("", "chats.api.router")
