@@ -41,12 +41,16 @@ class IdempotencyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of one or more requests. `cached` are among the input; `reasoning` stand beside the output."""
+    """Tokens of one or more requests. `cached` are among the input, never more; `reasoning` stand beside the output."""
 
     input: int = 0
     output: int = 0
     reasoning: int = 0
     cached: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cached > self.input:
+            object.__setattr__(self, "cached", self.input)
 
     @property
     def total(self) -> int:
