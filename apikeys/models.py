@@ -1,11 +1,14 @@
 """A provider key as it is stored: sealed, with what a person needs to know it by."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from apikeys.providers import Provider, provider_named
+from usage.models import Period, QuotaWindow
 from wavelength.envelope import Binding, origin_of
 from wavelength.tenancy.models import TenantModel
 
@@ -19,12 +22,40 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def newest_first(self) -> "ApiKeyQuerySet":
         return self.order_by("-created_at", "-id")
 
+    def with_use(self) -> "ApiKeyQuerySet":
+        """Each with the requests through it in its owner's day and month, when those end, and its last use."""
+        return self.annotate(**_use())
+
+
+def _use() -> dict[str, Any]:
+    today, month = _windows(Period.DAILY), _windows(Period.MONTHLY)
+    now = {"starts_at__lte": Now(), "ends_at__gt": Now()}
+    used = month.filter(used_requests__gt=0).order_by("-starts_at")
+    return {
+        "used_today": Coalesce(Subquery(today.filter(**now).values("used_requests")), 0),
+        "used_this_month": Coalesce(Subquery(month.filter(**now).values("used_requests")), 0),
+        "day_ends": Subquery(today.filter(**now).values("ends_at")),
+        "month_ends": Subquery(month.filter(**now).values("ends_at")),
+        "last_used_at": Greatest(F("last_used"), Subquery(used.values("updated_at")[:1])),
+    }
+
+
+def _windows(period: Period) -> QuerySet[QuotaWindow]:
+    """The windows that count the requests through the key of the query around this one."""
+    return QuotaWindow.objects.filter(
+        user_id=OuterRef("user_id"),
+        limit__user_id=OuterRef("user_id"),
+        limit__api_key_id=OuterRef("id"),
+        limit__period=period,
+    )
+
 
 class ApiKey(TenantModel):
     """One secret of one person at one provider.
 
     `is_valid` is what the provider last said, None until it was asked. `base_url` is empty for the
-    provider's own address. Limits are requests a day and a month in the owner's time zone.
+    provider's own address. Limits are requests a day and a month in the owner's time zone; usage/keys.py keeps
+    them as quotas, in which the requests are counted. `last_used` is when the server itself took the key out.
     """
 
     operator_columns: ClassVar[tuple[str, ...]] = (
@@ -49,6 +80,13 @@ class ApiKey(TenantModel):
 
     objects = ApiKeyQuerySet.as_manager()
 
+    # Of `with_use` alone.
+    used_today: int
+    used_this_month: int
+    day_ends: datetime | None
+    month_ends: datetime | None
+    last_used_at: datetime | None
+
     class Meta:
         verbose_name = "provider key"
         constraints = [
@@ -64,16 +102,6 @@ class ApiKey(TenantModel):
     def provider_info(self) -> Provider:
         """What is known of the provider: its label, where its keys are made."""
         return provider_named(self.provider)
-
-    @property
-    def used_today(self) -> int:
-        """Requests of the owner's day so far; counting comes with metering."""
-        return 0
-
-    @property
-    def used_this_month(self) -> int:
-        """Requests of the owner's month so far; counting comes with metering."""
-        return 0
 
     def binding(self) -> Binding:
         """What this key's envelope is bound to; another row, person, provider or address opens nothing."""

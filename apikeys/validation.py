@@ -86,7 +86,7 @@ def validate_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
             asked.update(validation_error=verdict.sentence)
         else:
             asked.update(is_valid=verdict.works, validation_error=verdict.sentence, last_validated=Now())
-        return ApiKey.objects.get(pk=key_id)
+        return vault.key_of(user_id=user_id, key_id=key_id)
 
 
 def validate_all(*, user_id: UUID) -> list[ApiKey]:

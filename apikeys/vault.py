@@ -20,6 +20,7 @@ from accounts.datakeys import data_key_for
 from apikeys.addresses import clean_base_url
 from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey
 from apikeys.providers import KeyRefusedError, check_format, provider_named
+from usage.keys import hold_usage, limit_key
 from wavelength.envelope import DataKey, EnvelopeError, Secret
 from wavelength.tenancy import tenant
 
@@ -56,9 +57,15 @@ class Outcome:
 
 
 def keys_of(user_id: UUID) -> list[ApiKey]:
-    """Answer a person's keys, newest first."""
+    """Answer a person's keys, newest first, each with its use."""
     with tenant(user_id):
-        return list(ApiKey.objects.newest_first())
+        return list(ApiKey.objects.with_use().newest_first())
+
+
+def key_of(*, user_id: UUID, key_id: UUID) -> ApiKey:
+    """Answer one key of a person, with its use. Raises ApiKey.DoesNotExist."""
+    with tenant(user_id):
+        return ApiKey.objects.with_use().get(pk=key_id)
 
 
 def store_key(
@@ -82,10 +89,12 @@ def store_key(
     )
     secret = _cleaned(key, secret)
     with _refusing_duplicates(), tenant(user_id):
+        hold_usage(user_id)
         _seal(key, secret)
         key.save(force_insert=True)
+        limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
         audit.record(user_id, "key.added", provider=key.provider, key=str(key.pk))
-    return key
+        return key_of(user_id=user_id, key_id=key.pk)
 
 
 def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) -> ApiKey:
@@ -95,19 +104,21 @@ def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) ->
     only together with the secret, because a secret is bound to where it may be sent.
     """
     with _refusing_duplicates(), tenant(user_id):
+        hold_usage(user_id)
         key = ApiKey.objects.select_for_update().get(pk=key_id)
         _apply(key, changes)
         key.updated_at = Now()
         key.save(force_update=True)
+        limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
         if "secret" in changes:
             audit.record(user_id, "key.replaced", provider=key.provider, key=str(key.pk))
-        key.refresh_from_db()
-    return key
+        return key_of(user_id=user_id, key_id=key.pk)
 
 
 def delete_key(*, user_id: UUID, key_id: UUID) -> None:
-    """Delete a key for good. Raises ApiKey.DoesNotExist."""
+    """Delete a key for good, with its limits; what was used through it stays used. Raises ApiKey.DoesNotExist."""
     with tenant(user_id):
+        hold_usage(user_id)
         key = ApiKey.objects.select_for_update().get(pk=key_id)
         audit.record(user_id, "key.deleted", provider=key.provider, key=str(key.pk))
         key.delete()
@@ -157,6 +168,7 @@ def store_migrated_key(
         secret = _cleaned(key, secret)
     except KeyRefusedError as refused:
         return Outcome("refused", str(refused))
+    hold_usage(user_id)
     _seal(key, secret)
     for key.key_name in _names(provider):
         if ApiKey.objects.filter(fingerprint=key.fingerprint).exists():
@@ -164,6 +176,7 @@ def store_migrated_key(
         try:
             with transaction.atomic():
                 key.save(force_insert=True)
+                limit_key(user_id=user_id, api_key_id=key.pk, daily=None, monthly=None)
         except IntegrityError as error:
             # Somebody else's hand-over of the same browser came first: look again.
             if _constraint(error) not in (NAME_TAKEN, SECRET_TAKEN):
