@@ -30,7 +30,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 def _use() -> dict[str, Any]:
     today, month = _windows(Period.DAILY), _windows(Period.MONTHLY)
     now = {"starts_at__lte": Now(), "ends_at__gt": Now()}
-    used = month.filter(used_requests__gt=0).order_by("-starts_at")
+    used = month.filter(used_requests__gt=0).order_by("-ends_at")
     return {
         "used_today": Coalesce(Subquery(today.filter(**now).values("used_requests")), 0),
         "used_this_month": Coalesce(Subquery(month.filter(**now).values("used_requests")), 0),

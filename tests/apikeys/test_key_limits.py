@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections, transaction
 from django.test import Client
 
 from accounts.models import Profile, User
@@ -22,7 +22,7 @@ from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
 
 Add = Callable[..., ApiKey]
-MODEL = {"provider": "openai", "model": "gpt-4o"}
+MODEL: dict[str, Any] = {"provider": "openai", "model": "gpt-4o"}
 
 
 def record(person: User, key_id: UUID | None, requests: int = 1, moment: datetime | None = None) -> None:
@@ -214,8 +214,6 @@ def test_a_deleted_key_leaves_the_ledger(alice: User, as_alice: Client, add: Add
 
 
 def test_a_limit_belongs_to_a_key_of_the_same_person(alice: User, bob: User, add: Add) -> None:
-    from django.db import IntegrityError, transaction
-
     key = add()
     with tenant(bob.pk), pytest.raises(IntegrityError), transaction.atomic():
         QuotaLimit.objects.create(user=bob, period="daily", api_key_id=key.pk)

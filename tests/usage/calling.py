@@ -2,11 +2,12 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 from django.test import Client
 
 from accounts.models import User
+from apikeys.models import ApiKey
+from tests.rows import unsaved
 from usage.models import Period, QuotaLimit
 from usage.quotas import Quota, quotas_of
 from wavelength.tenancy import tenant
@@ -41,11 +42,12 @@ def narrow(person: User, provider: str, model: str = "", **numbers: Any) -> None
 
 
 def counted_key(person: User, **numbers: Any) -> str:
-    """A key by which requests are counted, as apikeys makes it beside the key."""
-    key = uuid4()
+    """A key by which requests are counted, with a limit a day alone."""
+    key = unsaved(ApiKey, person)
     with tenant(person.pk):
-        QuotaLimit.objects.create(user=person, period=Period.DAILY, api_key_id=key, **numbers)
-    return str(key)
+        key.save(force_insert=True)
+        QuotaLimit.objects.create(user=person, period=Period.DAILY, api_key_id=key.pk, **numbers)
+    return str(key.pk)
 
 
 def daily(person: User) -> Quota:

@@ -9,9 +9,11 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 
 from accounts.models import User
+from apikeys.models import ApiKey
 from tests.usage.test_budget_set import use
 from usage import metering, quotas
-from usage.models import Period, QuotaLimit, QuotaWindow, Reservation, Source, UsageRecord
+from usage.keys import limit_key
+from usage.models import Period, QuotaWindow, Reservation, Source, UsageRecord
 from wavelength.tenancy import tenant
 
 KEY = UUID("11111111-1111-4111-8111-111111111111")
@@ -21,8 +23,8 @@ KEY = UUID("11111111-1111-4111-8111-111111111111")
 def busy(alice: User) -> User:
     """Alice with usage, a reservation, a budget with a provider and a key."""
     with tenant(alice.pk):
-        for period in Period:
-            QuotaLimit.objects.create(user=alice, period=period, api_key_id=KEY)
+        ApiKey(pk=KEY, user=alice, provider="openai", envelope=b"sealed", fingerprint=b"print").save(force_insert=True)
+        limit_key(user_id=alice.pk, api_key_id=KEY, daily=None, monthly=None)
     quotas.set_budget(user_id=alice.pk, period=Period.DAILY, provider="openai", tokens=1000)
     use(alice, tokens=70, cost="0.001")
     use(alice, provider="google", tokens=5)

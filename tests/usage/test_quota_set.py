@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from accounts.activity import latest_activity
 from accounts.models import Tier, User
 from accounts.people import set_tier
+from tests.usage.calling import counted_key
 from tests.usage.test_budget_set import quota_of, refused, use
 from usage import quotas
 from usage.models import Period, QuotaLimit
@@ -113,9 +114,7 @@ def test_bad_input_changes_nothing(alice: User, arguments: list[str], said: str)
 
 
 def test_limits_of_keys_are_not_touched(alice: User, bob: User) -> None:
-    key = "11111111-1111-4111-8111-111111111111"
-    with tenant(alice.pk):
-        QuotaLimit.objects.create(user=alice, period=Period.DAILY, api_key_id=key, request_limit=3)
+    key = counted_key(alice, request_limit=3)
     set_quota(alice.email, "--requests", "2")
     set_tier(user_id=alice.pk, tier=Tier.PRO)
     quotas.set_budget(user_id=alice.pk, period=Period.DAILY, tokens=1)
