@@ -62,23 +62,20 @@ INSERT_CHATS = f"""
           FROM ({{new}}) AS n (ordinal, shown_id)
           JOIN incoming_chat i USING (ordinal)
           LEFT JOIN ({TOTALS}) t USING (ordinal)
+        {{on_conflict}}
         RETURNING id
     )
     INSERT INTO merging (ordinal, chat_id, newer, deleted)
     SELECT i.ordinal, i.id, NULL, false FROM added JOIN incoming_chat i USING (id)
 """  # noqa: S608  (a constant above)
 
-INSERT_NEW_CHATS = INSERT_CHATS.format(new="SELECT * FROM unnest(%(ordinals)s::integer[], %(shown_ids)s::text[])")
+INSERT_NUMBERED_CHATS = INSERT_CHATS.format(
+    new="SELECT * FROM unnest(%(ordinals)s::integer[], %(shown_ids)s::text[])", on_conflict=""
+)
 
-# All of the incoming chats or none: all where nothing here or among them is called as one of them is.
-INSERT_CHATS_IF_ALL_ARE_NEW = INSERT_CHATS.format(
-    new="""
-        SELECT ordinal, client_id FROM incoming_chat
-         WHERE (SELECT count(*) = count(DISTINCT client_id) FROM incoming_chat)
-           AND NOT EXISTS (SELECT FROM incoming_chat o JOIN chats_chat c USING (client_id) WHERE c.user_id = %(user)s)
-           AND NOT EXISTS (SELECT FROM incoming_chat o JOIN chats_chat c ON c.shown_id = o.client_id
-                            WHERE c.user_id = %(user)s)
-    """
+# Where there is a chat of a client's id, one is shown under it: no other can be made.
+INSERT_CHATS_OF_NEW_IDS = INSERT_CHATS.format(
+    new="SELECT ordinal, client_id FROM incoming_chat", on_conflict="ON CONFLICT DO NOTHING"
 )
 
 # What the messages that are about to be stored cost, each once: those of new chats, and those that known chats lack.
@@ -207,8 +204,8 @@ def lock_chats(cursor: CursorWrapper, user_id: UUID) -> None:
     cursor.execute(LOCK, {"user": user_id})
 
 
-def merge(cursor: CursorWrapper, user_id: UUID, loaded: Loaded) -> Loaded:
-    """Merges what stands in the temporary tables, beside what was `loaded` already; the caller has locked the chats."""
+def merge(cursor: CursorWrapper, user_id: UUID, loaded: Loaded) -> None:
+    """Merges what stands in the temporary tables and adds it to `loaded`; the caller has locked the chats."""
     user: dict[str, Any] = {"user": user_id}
     cursor.execute(KNOWN, user)
     known: dict[UUID, tuple[bool, bool]] = {}
@@ -233,7 +230,7 @@ def merge(cursor: CursorWrapper, user_id: UUID, loaded: Loaded) -> Loaded:
         loaded.new_messages += sum(messages for messages, _, _ in added.values())
     newer = {chat_id for chat_id, (is_newer, deleted) in known.items() if is_newer and not deleted}
     grown = known.keys() & added.keys()
-    loaded.skipped_chats = len(known.keys() - newer - grown)
+    loaded.skipped_chats += len(known.keys() - newer - grown)
     if newer:
         cursor.execute(UPDATE_MESSAGES, user)
         cursor.execute(UPDATE_NEWER_CHATS, user)
@@ -244,7 +241,6 @@ def merge(cursor: CursorWrapper, user_id: UUID, loaded: Loaded) -> Loaded:
         cursor.execute(COUNT_ADDED, user | columns)
     if newer or grown:
         cursor.execute(ORDER_MESSAGES, user | {"chats": list(newer | grown)})
-    return loaded
 
 
 def _insert_chats(cursor: CursorWrapper, user_id: UUID, *, but: list[int]) -> int:
@@ -254,7 +250,7 @@ def _insert_chats(cursor: CursorWrapper, user_id: UUID, *, but: list[int]) -> in
         return 0
     ordinals = [ordinal for ordinal, _ in new]
     shown_ids = list(_shown_ids(cursor, user_id, [client_id for _, client_id in new]))
-    cursor.execute(INSERT_NEW_CHATS, {"user": user_id, "ordinals": ordinals, "shown_ids": shown_ids})
+    cursor.execute(INSERT_NUMBERED_CHATS, {"user": user_id, "ordinals": ordinals, "shown_ids": shown_ids})
     return len(new)
 
 

@@ -1,8 +1,8 @@
 """Brings rows to PostgreSQL while the rest of a payload is still being read, in one transaction.
 
 COPY is refused under row-level security, so rows are copied into temporary tables and go on from there. Batch by batch:
-one whose chats are all new goes on at once, and the server works on it while the next is read. From the first batch on
-that has a chat which might be one of those here, rows wait until all of them can be merged (chats/loading.py).
+chats whose ids are new here go on at once, and the server works on them while the next batch is read. From the first
+batch on that has another chat, what is left waits until all of it can be merged (chats/loading.py).
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from chats import conversation
 from chats.conversation import Conversation
 from chats.loading import (
-    INSERT_CHATS_IF_ALL_ARE_NEW,
+    INSERT_CHATS_OF_NEW_IDS,
     INSERT_MESSAGES_OF_NEW_CHATS,
     LOCK,
     RECORD_HISTORY,
@@ -46,10 +46,14 @@ PREPARE = """
         ordinal integer, chat_id uuid, newer boolean, deleted boolean
     ) ON COMMIT DROP
 """
-NOTHING = "SELECT"
 EMPTY = "TRUNCATE incoming_chat, incoming_message, merging"
 COPY = "COPY incoming_message FROM STDIN; COPY incoming_chat FROM STDIN"
-GO_ON = f"{LOCK};{INSERT_CHATS_IF_ALL_ARE_NEW};ANALYZE merging;{RECORD_HISTORY};{INSERT_MESSAGES_OF_NEW_CHATS}"
+GO_ON = f"{LOCK};{INSERT_CHATS_OF_NEW_IDS};ANALYZE merging;{RECORD_HISTORY};{INSERT_MESSAGES_OF_NEW_CHATS}"
+LEAVE_THE_REST = """
+    DELETE FROM incoming_chat WHERE ordinal IN (SELECT ordinal FROM merging);
+    DELETE FROM incoming_message WHERE ordinal IN (SELECT ordinal FROM merging);
+    TRUNCATE merging
+"""
 TIDY = "DROP TABLE incoming_chat, incoming_message, merging"
 
 
@@ -117,25 +121,28 @@ class Staging:
         with self._cursor.db.wrap_database_errors:
             for events in self._loading:
                 conversation.wait(self._server, events)
-        return self._loaded if self._all_new else merge(self._cursor, self._user_id, self._loaded)
+        if not self._all_new:
+            self._cursor.cursor.execute(LEAVE_THE_REST, prepare=False)
+            merge(self._cursor, self._user_id, self._loaded)
+        return self._loaded
 
     def _load(self) -> Conversation[None]:
-        before = PREPARE
+        script = f"{PREPARE};{COPY};{GO_ON}"
         while self._batches:
             batch = self._batches[0]
-            statements = [before, COPY, *([GO_ON] if self._all_new else [])]
             # As a literal, because a script takes no parameters; nothing a person wrote is in it.
-            script = ";".join(statements).replace("%(user)s", f"'{self._user_id}'::uuid")
+            script = script.replace("%(user)s", f"'{self._user_id}'::uuid")
             answers = yield from conversation.run(
                 self._server, script.encode(), batch.message_lines(), batch.chat_lines()
             )
-            if self._all_new:
-                *_, copied, _, chats, _, _, messages = (answer.command_tuples or 0 for answer in answers)
-                self._all_new = chats == copied
-                self._loaded.new_chats += chats
-                self._loaded.new_messages += messages
-            before = EMPTY if self._all_new else NOTHING
             self._batches.popleft()
+            if not self._all_new:
+                continue
+            *_, received, _, chats, _, _, messages = (answer.command_tuples or 0 for answer in answers)
+            self._loaded.new_chats += chats
+            self._loaded.new_messages += messages
+            self._all_new = chats == received
+            script = f"{EMPTY};{COPY};{GO_ON}" if self._all_new else COPY
 
 
 @contextmanager
