@@ -5,10 +5,10 @@ module says it in Python. `at` is the present, for tests that need another; the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -87,13 +87,12 @@ class QuotaExceededError(RuntimeError):
         self.refusals = refusals
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRecord:
+class BatchRecord(NamedTuple):
     """One record of a batch: `name` is the client's own id, counted once however often it comes."""
 
     provider: str
     model: str
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens = Tokens()
     requests: int = 1
     cost: Decimal | None = None
     name: str | None = None

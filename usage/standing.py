@@ -7,10 +7,14 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+from django.db import connections
+from django.db.models import DateTimeField, Exists, OuterRef, Value
+from django.db.models.functions import Now
+
 from accounts.models import Tier
 from usage import metering, sentences
 from usage.metering import Refusal
-from usage.models import Period
+from usage.models import Period, QuotaLimit, QuotaWindow
 from usage.quotas import Quota, apply_tier, quotas_of
 from wavelength.tenancy import tenant
 
@@ -171,3 +175,28 @@ def initialize(*, user_id: UUID, tier: Tier) -> tuple[list[Quota], bool]:
             return quotas, False
         apply_tier(user_id, tier)
         return of_everything(quotas_of(user_id=user_id)), True
+
+
+def due(*, user_id: UUID, at: datetime | None = None) -> int:
+    """How many limits wait for their next window: the last one ended, and nobody has asked since. Changes nothing."""
+    with tenant(user_id):
+        return len(_due_limits(at))
+
+
+def open_due(*, user_id: UUID, at: datetime | None = None) -> list[Quota]:
+    """Open the windows that are due; answer the quotas whose they are. Windows also open by themselves when needed."""
+    with tenant(user_id):
+        with connections["default"].cursor() as cursor:
+            # Who comes second finds them open.
+            cursor.execute("SELECT usage_lock(%s)", [user_id])
+        waiting = _due_limits(at)
+        return [quota for quota in quotas_of(user_id=user_id, at=at) if quota.limit_id in waiting]
+
+
+def _due_limits(at: datetime | None) -> set[UUID]:
+    now = Now() if at is None else Value(at, DateTimeField())
+    windows = QuotaWindow.objects.filter(limit_id=OuterRef("pk"))
+    ended = windows.filter(ends_at__lte=now)
+    running = windows.filter(starts_at__lte=now, ends_at__gt=now)
+    limits = QuotaLimit.objects.filter(Exists(ended), ~Exists(running), api_key_id=None)
+    return set(limits.values_list("pk", flat=True))

@@ -1,7 +1,7 @@
 """How the JSON API reads bodies, and how it tells what is wrong with them."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -82,7 +82,7 @@ def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
-    details = [{"path": _path(error["loc"]), "message": _sentence(error)} for error in exc.errors]
+    details = [{"path": _path(error["loc"]), "message": sentence_of(error)} for error in exc.errors]
     first = details[0]
     named = ".".join(str(part) for part in first["path"])
     sentence = f"{named}: {first['message']}" if named else str(first["message"])
@@ -118,11 +118,14 @@ _SENTENCES = {
     "uuid_type": "This is not an id.",
     "enum": "This must be one of {expected}.",
     "literal_error": "This must be one of {expected}.",
+    "string_pattern_mismatch": "This holds a character that cannot be stored.",
+    "dict_attributes_type": "This must be an object.",
     "too_long": "At most {max_length} entries.",
 }
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def sentence_of(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in a person's words."""
     if error["type"] == "value_error":
         # A validator of ours spoke: its ValueError holds a sentence.
         return str(error["ctx"]["error"])

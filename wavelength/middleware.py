@@ -21,6 +21,7 @@ MIB = 1024 * 1024
 BODY_LIMITS = {
     "/api/migration": 100 * MIB,
     "/api/migration/sync": 100 * MIB,
+    "/api/usage/sync": 8 * MIB,
     "/api/profile/avatar": 5 * MIB + 64 * 1024,  # the file and its multipart frame
 }
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

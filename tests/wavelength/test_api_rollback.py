@@ -176,6 +176,8 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("put", "/api/chats/{chat_id}", {"title": "New"}, JSON),
     ("delete", "/api/chats/{chat_id}", b"", ""),
     ("post", "/api/usage/init", {}, JSON),
+    ("post", "/api/usage/sync", {"usageRecords": [{"provider": "openai", "model": "gpt-4o"}]}, JSON),
+    ("put", "/api/usage/sync", b"", ""),
 ]
 
 
