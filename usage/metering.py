@@ -148,12 +148,13 @@ def reserve(
 ) -> Reservation:
     """Set room aside for one request before a provider is asked, for `seconds`, in every limit that applies.
 
-    `tokens` and `cost` are estimates; without a cost the dearest kind of token is taken, and nothing where
-    no price is known. Concurrent callers never pass a limit together. Raises QuotaExceededError, UnknownKeyError.
+    `tokens` and `cost` are estimates; without a cost all tokens are taken to be of the dearest kind, and to cost
+    nothing where no price is known. Concurrent callers never pass a limit together. Raises QuotaExceededError,
+    UnknownKeyError.
     """
-    estimate = pricing.estimated_cost(provider, model, tokens) if cost is None else cost
+    expected = _expected(provider, model, tokens, cost)
     answer = _call(
-        user_id, "usage_reserve", uuid7(), user_id, provider, model, tokens, estimate or 0, api_key_id, seconds, at
+        user_id, "usage_reserve", uuid7(), user_id, provider, model, tokens, *expected, api_key_id, seconds, at
     )
     if "refusals" in answer:
         raise QuotaExceededError([refusal(row) for row in answer["refusals"]])
@@ -213,8 +214,8 @@ def refusals_of(
     at: datetime | None = None,
 ) -> list[Refusal]:
     """What `reserve` would refuse such a request for, without setting anything aside. Raises UnknownKeyError."""
-    estimate = pricing.estimated_cost(provider, model, tokens) if cost is None else cost
-    row = _call(user_id, "usage_outlook", user_id, provider, model, tokens, estimate or 0, api_key_id, at)
+    expected = _expected(provider, model, tokens, cost)
+    row = _call(user_id, "usage_outlook", user_id, provider, model, tokens, *expected, api_key_id, at)
     return [refusal(found) for found in row or []]
 
 
@@ -273,18 +274,20 @@ def refusal(row: Mapping[str, Any]) -> Refusal:
 _PARAMETERS: Final[Mapping[str, str]] = {
     "usage_record": "uuid uuid text text text bigint bigint bigint bigint bigint numeric numeric uuid text text"
     " timestamptz timestamptz",
-    "usage_reserve": "uuid uuid text text bigint numeric uuid integer timestamptz",
-    "usage_outlook": "uuid text text bigint numeric uuid timestamptz",
+    "usage_reserve": "uuid uuid text text bigint estimate uuid integer timestamptz",
+    "usage_outlook": "uuid text text bigint estimate uuid timestamptz",
     "usage_settle": "uuid uuid uuid text text text bigint bigint bigint bigint bigint numeric numeric uuid text"
     " timestamptz",
     "usage_release": "uuid uuid timestamptz",
     "usage_expire": "uuid timestamptz",
 }
+# An administrator's price stands in the database, so that it is looked up there and in the same round trip.
+_ESTIMATE: Final = "usage_estimate(%s::numeric, %s::text, %s::text, %s::bigint, %s::numeric)"
 
 
 def _call(user_id: UUID, function: str, *arguments: Any, unknown: type[LookupError] = UnknownKeyError) -> Any:
     """What a function of ours answers; its last parameter is the time, the database's own where None."""
-    marks = [f"%s::{kind}" for kind in _PARAMETERS[function].split()]
+    marks = [_ESTIMATE if kind == "estimate" else f"%s::{kind}" for kind in _PARAMETERS[function].split()]
     marks[-1] = f"coalesce({marks[-1]}, now())"
     try:
         with tenant(user_id), connections["default"].cursor() as cursor:
@@ -304,6 +307,12 @@ def raise_told(error: Error, *, unknown: type[LookupError] = UnknownKeyError) ->
         raise ReservationClosedError("The reservation is settled already.") from None
     if state == "WL422":
         raise IdempotencyError("Something else was counted under this idempotency key.") from None
+
+
+def _expected(provider: str, model: str, tokens: int, cost: Decimal | None) -> tuple[Any, ...]:
+    """What `usage_estimate` needs to tell what a request may cost."""
+    listed = pricing.estimated_cost(provider, model, tokens) if cost is None else None
+    return cost, provider, model, tokens, listed
 
 
 def _columns(tokens: Tokens) -> tuple[int, int, int, int]:

@@ -1,8 +1,10 @@
 """What people use, what they may use, and what they have set aside for requests under way."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
@@ -11,6 +13,9 @@ from wavelength.ids import uuid7
 from wavelength.tenancy.models import TenantModel
 
 NAME_LENGTH = 200
+NAMED_AS_SENT = "Exactly as clients send it."
+A_MILLION = "US dollars a million tokens."
+PRICE: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 9, "validators": [MinValueValidator(0)]}
 
 
 class Source(models.TextChoices):
@@ -62,6 +67,11 @@ class UsageRecord(TenantModel):
                 fields=["user", "hour", "provider", "model", "source"], name="usagerecord_hour_unique"
             ),
         ]
+        # For the admin's look at everybody's last days: next to nothing to keep, and no person is found by it.
+        indexes = [BrinIndex(fields=["hour"], autosummarize=True, name="usagerecord_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}, {self.hour:%Y-%m-%d %H:%M} ({self.source})"
 
 
 class QuotaLimit(TenantModel):
@@ -100,6 +110,10 @@ class QuotaLimit(TenantModel):
             ),
         ]
 
+    def __str__(self) -> str:
+        key = f"key {self.api_key_id}" if self.api_key_id else ""
+        return " ".join(filter(None, (self.period, self.provider, self.model, key, "limit")))
+
 
 class QuotaWindow(TenantModel):
     """One day or month of a limit, `starts_at` to before `ends_at`: what was used of it, and what is reserved."""
@@ -128,6 +142,9 @@ class QuotaWindow(TenantModel):
             # a plan that was kept would read every closed one by it.
             models.UniqueConstraint(fields=["user", "limit", "ends_at"], name="quotawindow_unique"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H:%M} to {self.ends_at:%Y-%m-%d %H:%M}"
 
 
 class Reservation(TenantModel):
@@ -163,6 +180,9 @@ class Reservation(TenantModel):
             models.Index(fields=["user", "expires_at"], condition=models.Q(state="open"), name="reservation_open"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}, {self.created_at:%Y-%m-%d %H:%M} ({self.state})"
+
 
 class IdempotentRequest(TenantModel):
     """Something that was counted under a name of the client's own; a repeat gets the same answer and adds nothing.
@@ -196,13 +216,19 @@ class ModelPrice(models.Model):
     app_privileges: ClassVar[tuple[str, ...]] = ("SELECT",)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    provider = models.CharField(max_length=NAME_LENGTH)
-    model = models.CharField(max_length=NAME_LENGTH)
-    input_price = models.DecimalField(max_digits=18, decimal_places=9)
-    output_price = models.DecimalField(max_digits=18, decimal_places=9)
-    reasoning_price = models.DecimalField(max_digits=18, decimal_places=9, null=True, blank=True)
-    cached_price = models.DecimalField(max_digits=18, decimal_places=9, null=True, blank=True)
-    request_price = models.DecimalField("price of a request", max_digits=18, decimal_places=9, default=0)
+    provider = models.CharField(max_length=NAME_LENGTH, help_text=NAMED_AS_SENT)
+    model = models.CharField(max_length=NAME_LENGTH, help_text=NAMED_AS_SENT)
+    input_price = models.DecimalField("price of input", **PRICE, help_text=A_MILLION)
+    output_price = models.DecimalField("price of output", **PRICE, help_text=A_MILLION)
+    reasoning_price = models.DecimalField(
+        "price of reasoning", **PRICE, null=True, blank=True, help_text=f"{A_MILLION} Empty: as output."
+    )
+    cached_price = models.DecimalField(
+        "price of cached input", **PRICE, null=True, blank=True, help_text=f"{A_MILLION} Empty: as other input."
+    )
+    request_price = models.DecimalField(
+        "price of a request", **PRICE, default=0, help_text="US dollars for each request, beside its tokens."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -213,15 +239,17 @@ class ModelPrice(models.Model):
 
 
 class ModelAccess(models.Model):
-    """Which tier a model asks for. A model that is not listed is open to every tier."""
+    """Which tier a model asks for; a model's own row goes before its provider's. Without any it is open to all."""
 
     operator_columns: ClassVar[tuple[str, ...]] = ("id", "provider", "model", "tier", "updated_at")
     operator_privileges: ClassVar[tuple[str, ...]] = ("INSERT", "UPDATE", "DELETE")
     app_privileges: ClassVar[tuple[str, ...]] = ("SELECT",)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    provider = models.CharField(max_length=NAME_LENGTH)
-    model = models.CharField(max_length=NAME_LENGTH, blank=True, help_text="Empty for every model of the provider.")
+    provider = models.CharField(max_length=NAME_LENGTH, help_text=NAMED_AS_SENT)
+    model = models.CharField(
+        max_length=NAME_LENGTH, blank=True, help_text=f"{NAMED_AS_SENT} Empty for all models of the provider."
+    )
     tier = models.CharField("lowest tier", max_length=16, choices=Tier, default=Tier.PRO)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -160,8 +160,11 @@ REFUSALS = """
             SELECT kind, period::text, provider::text, model::text, api_key_id, allowed, taken, ends_at FROM wanted
              UNION ALL
             SELECT 'access', NULL, a.provider, a.model, NULL, NULL, NULL, NULL
-              FROM usage_modelaccess a JOIN accounts_user u ON u.id = person
-             WHERE a.provider = of_provider AND a.model IN ('', of_model) AND a.tier = 'pro' AND u.tier = 'free'
+              FROM (SELECT provider, model, tier FROM usage_modelaccess
+                     WHERE provider = of_provider AND model IN ('', of_model)
+                     ORDER BY model DESC LIMIT 1) AS a
+              JOIN accounts_user u ON u.id = person
+             WHERE a.tier = 'pro' AND u.tier = 'free'
         )
         SELECT json_agg(refusals ORDER BY kind, period, provider, model) FROM refusals
     $$
