@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,13 +26,19 @@ class Span(StrEnum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Counts only what came by this provider, model and source; an empty text is no condition."""
+class Origin(NamedTuple):
+    """Where usage came from; an empty text stands for any."""
 
     provider: str = ""
     model: str = ""
     source: str = ""
+
+    def named(self) -> dict[str, str]:
+        """Each part by its name."""
+        return {"provider": self.provider, "model": self.model, "source": self.source}
+
+
+ANYWHERE: Final = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +62,24 @@ class Sums:
     def known_cost(self) -> Decimal:
         return self.cost or Decimal(0)
 
+    def __add__(self, other: "Sums") -> "Sums":
+        """Both together; a cost is known as soon as that of one is."""
+        costs = [sums.cost for sums in (self, other) if sums.cost is not None]
+        return Sums(
+            self.requests + other.requests,
+            self.unpriced + other.unpriced,
+            self.input + other.input,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+            self.cached + other.cached,
+            sum(costs, Decimal(0)) if costs else None,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What belongs to one provider, one model of a provider, or one source; the other names are empty."""
 
-    provider: str
-    model: str
-    source: str
+class Share(NamedTuple):
+    """What came from somewhere."""
+
+    origin: Origin
     sums: Sums
 
 
@@ -70,7 +87,8 @@ class Share:
 class Report:
     """Shares are dearest first; days and hours are those with usage, oldest first, hours for today alone.
 
-    `before` is the period before up to the same point of it, None for everything ever.
+    `before` is the period before up to the same point of it, None for everything ever. `choices` are all origins in the
+    period, whatever was asked for.
     """
 
     span: Span
@@ -84,9 +102,10 @@ class Report:
     sources: list[Share]
     days: dict[date, Sums]
     hours: dict[datetime, Sums]
+    choices: list[Origin]
 
 
-def report_of(*, user_id: UUID, span: Span, only: Filter = Filter(), at: datetime | None = None) -> Report:
+def report_of(*, user_id: UUID, span: Span, only: Origin = ANYWHERE, at: datetime | None = None) -> Report:
     """One query. `at` is the present, for tests that need another; the database's own clock without it."""
     with tenant(user_id), connections["default"].cursor() as cursor:
         cursor.execute(
@@ -101,35 +120,30 @@ def report_of(*, user_id: UUID, span: Span, only: Filter = Filter(), at: datetim
     parts: dict[str, list[_Part]] = {}
     for row in rows:
         part, day, hour, provider, model, source = row[3:9]
-        parts.setdefault(part, []).append(_Part(day, hour, provider, model, source, Sums(*row[9:])))
+        origin = Origin(provider or "", model or "", source or "")
+        parts.setdefault(part, []).append(_Part(day, hour, Share(origin, Sums(*row[9:]))))
     return Report(
         span=span,
         starts=starts,
         ends=ends,
         zone=ZoneInfo(zone),
-        totals=parts["total"][0].sums,
-        before=None if span is Span.ALL else parts["before"][0].sums,
+        totals=parts["total"][0].share.sums,
+        before=None if span is Span.ALL else parts["before"][0].share.sums,
         providers=_dearest_first(parts.get("provider", [])),
         models=_dearest_first(parts.get("model", [])),
         sources=_dearest_first(parts.get("source", [])),
-        days={part.day: part.sums for part in parts.get("day", []) if part.day},
-        hours={part.hour: part.sums for part in parts.get("hour", []) if part.hour},
+        days={part.day: part.share.sums for part in parts.get("day", []) if part.day},
+        hours={part.hour: part.share.sums for part in parts.get("hour", []) if part.hour},
+        choices=sorted(part.share.origin for part in parts.get("choice", [])),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     day: date | None
     hour: datetime | None
-    provider: str | None
-    model: str | None
-    source: str | None
-    sums: Sums
+    share: Share
 
 
 def _dearest_first(parts: list[_Part]) -> list[Share]:
-    shares = [Share(part.provider or "", part.model or "", part.source or "", part.sums) for part in parts]
-    return sorted(
-        shares,
-        key=lambda share: (-share.sums.known_cost, -share.sums.requests, share.provider, share.model, share.source),
-    )
+    shares = [part.share for part in parts]
+    return sorted(shares, key=lambda share: (-share.sums.known_cost, -share.sums.requests, share.origin))

@@ -1,9 +1,7 @@
 """`/`: the welcome page for who is not signed in, else the overview, which knows every app."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from typing import cast
 
 from allauth.mfa.models import Authenticator
@@ -14,24 +12,26 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from accounts.shell import Shell, shell_of
+from accounts.shell import shell_of
 from apikeys import vault
 from apikeys.models import ApiKey
-from chats.figures import ChatFigures, Day, chat_figures
+from chats.figures import ChatFigures, chat_figures
+from usage.meters import ShownQuota, shown_quotas
+from usage.quotas import quotas_of
+from usage.reports import Share, Span, report_of
+from usage.showing import ShownReport, shown_report
 
 LATEST_CHATS = 6
-CHART_WIDTH = 600
-CHART_HEIGHT = 120
+MODELS_SHOWN = 5
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Welcome, or overview."""
-    person = shell_of(request)
-    if person is None:
+    if shell_of(request) is None:
         return render(request, "pages/welcome.html")
     user = cast("User", request.user)
-    return render(request, "pages/overview.html", {"overview": overview_of(user, person)})
+    return render(request, "pages/overview.html", {"overview": overview_of(user)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +46,34 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One day of the chart, in its own units."""
-
-    date: date
-    cost: Decimal
-    x: int
-    y: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
-    """What the overview shows. `bars` is empty when nothing was spent in the days shown.
-
-    `head` names the columns of the same figures as a table.
-    """
+    """What the overview shows: this month against the last one, the last 30 days, chats and quotas."""
 
     chats: ChatFigures
+    month: ShownReport
+    recent: ShownReport
+    models: list[Share]
+    quotas: list[ShownQuota]
     attention: list[ApiKey]
     steps: list[Step]
     is_new: bool
-    bars: list[Bar]
-    head: list[str]
-    days_cost: Decimal
-    busiest: Day
 
 
-def overview_of(user: User, person: Shell) -> Overview:
+def overview_of(user: User) -> Overview:
     """A person's figures, in their own time zone."""
-    chats = chat_figures(user_id=user.pk, zone=person.zone, latest=LATEST_CHATS)
+    month = report_of(user_id=user.pk, span=Span.MONTH)
+    recent = report_of(user_id=user.pk, span=Span.RECENT)
+    chats = chat_figures(user_id=user.pk, since=month.starts, latest=LATEST_CHATS)
     keys = vault.keys_of(user.pk)
-    has_chats = chats.totals.chats > 0
-    days_cost = sum((day.cost for day in chats.days), Decimal(0))
     return Overview(
         chats=chats,
+        month=shown_report(month),
+        recent=shown_report(recent),
+        models=recent.models[:MODELS_SHOWN],
+        quotas=shown_quotas(quotas_of(user_id=user.pk)),
         attention=[key for key in keys if key.is_active and key.is_valid is False],
-        steps=[] if has_chats and keys else list(_steps(user, has_chats=has_chats, has_keys=bool(keys))),
-        is_new=not has_chats and not keys,
-        bars=list(_bars(chats.days)) if days_cost else [],
-        head=[_("Day"), _("Messages"), _("Tokens"), _("Cost")],
-        days_cost=days_cost,
-        busiest=max(chats.days, key=lambda day: day.cost),
+        steps=[] if chats.chats and keys else list(_steps(user, has_chats=chats.chats > 0, has_keys=bool(keys))),
+        is_new=not chats.chats and not keys and not recent.totals.requests,
     )
 
 
@@ -113,12 +99,3 @@ def _steps(user: User, *, has_chats: bool, has_keys: bool) -> Iterator[Step]:
         reverse("mfa_index"),
         Authenticator.objects.filter(user=user).exists(),
     )
-
-
-def _bars(days: Sequence[Day]) -> Iterator[Bar]:
-    width = CHART_WIDTH // len(days)
-    most = max(day.cost for day in days)
-    for index, day in enumerate(days):
-        # What was spent can be seen, however little; a day without is a line.
-        height = max(4, round(day.cost / most * CHART_HEIGHT)) if day.cost > 0 else 2
-        yield Bar(date=day.date, cost=day.cost, x=index * width, y=CHART_HEIGHT - height, height=height)

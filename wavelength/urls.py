@@ -31,5 +31,6 @@ urlpatterns = [
     path("", home, name="home"),
     path("", include("accounts.urls")),
     path("keys/", include("apikeys.urls")),
+    path("", include("usage.urls")),
     path("", include("chats.urls")),
 ]

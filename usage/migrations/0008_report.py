@@ -41,8 +41,9 @@ SPAN_SIGNATURE = (
 )
 
 # Every figure of a report, each part in rows of its own: 'total', 'before', by 'provider', by 'model' of a provider,
-# by 'source', by 'day', by 'hour' (where asked for), and 'record': a model's day. A row of the ledger belongs where its
-# hour starts. An empty filter is none; a cost is null where nothing is known of it. Planned for each call: a plan for
+# by 'source', by 'day', by 'hour' (where asked for), and 'record': a model's day; 'choice' names all that could be
+# filtered by. A row of the ledger belongs where its hour starts. An empty filter is none; a cost is null where nothing
+# is known of it. Planned for each call: a plan for
 # any period would expect a handful of rows, and sort what there is instead of hashing it.
 FIGURES = """
     RETURNS TABLE (part text, day date, hour timestamptz, provider text, model text, source text, requests bigint,
@@ -62,8 +63,10 @@ FIGURES = """
               FROM usage_usagerecord r
              WHERE r.user_id = person AND r.hour >= since AND r.hour <= ends
                AND (r.hour >= starts OR r.hour < before_ends)
-               AND of_provider IN ('', r.provider) AND of_model IN ('', r.model) AND of_source IN ('', r.source)
              GROUP BY 1, 2, 3, 4, 5, 6
+        ), wanted AS (
+            SELECT * FROM days
+             WHERE of_provider IN ('', provider) AND of_model IN ('', model) AND of_source IN ('', source)
         ), parts AS (
             SELECT CASE grouping(day, hour, provider, model, source)
                        WHEN 31 THEN 'total'
@@ -76,12 +79,17 @@ FIGURES = """
                    END AS part, day, hour, provider, model, source,
                    sum(requests) AS requests, sum(unpriced) AS unpriced, sum(input) AS input, sum(output) AS output,
                    sum(reasoning) AS reasoning, sum(cached) AS cached, sum(cost) AS cost
-              FROM days WHERE present
+              FROM wanted WHERE present
              GROUP BY GROUPING SETS ((), (provider), (provider, model), (source), (day), (hour), (day, provider, model))
              UNION ALL
             SELECT 'before', NULL, NULL, NULL, NULL, NULL,
                    sum(requests), sum(unpriced), sum(input), sum(output), sum(reasoning), sum(cached), sum(cost)
-              FROM days WHERE NOT present
+              FROM wanted WHERE NOT present
+             UNION ALL
+            SELECT DISTINCT 'choice', NULL::date, NULL::timestamptz, provider, model, source,
+                   NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric,
+                   NULL::numeric
+              FROM days WHERE present
         )
         SELECT p.part, p.day, p.hour, p.provider::text, p.model::text, p.source::text,
                coalesce(p.requests, 0)::bigint, coalesce(p.unpriced, 0)::bigint, coalesce(p.input, 0)::bigint,

@@ -35,6 +35,16 @@ def money(value: Decimal | int | None) -> str:
 
 
 @register.filter
+def exact(value: Decimal | int) -> str:
+    """To the last digit, without an exponent.
+
+    >>> exact(Decimal("1E-9")), exact(Decimal("5.00"))
+    ('0.000000001', '5')
+    """
+    return f"{Decimal(value).normalize():f}"
+
+
+@register.filter
 def count(value: int | None) -> str:
     """A whole number with grouping; a dash when it is not known."""
     return "–" if value is None else formats.number_format(value, 0, use_l10n=True, force_grouping=True)

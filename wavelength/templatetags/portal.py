@@ -26,6 +26,7 @@ MARKS = {
 SECTIONS: tuple[tuple[str, str | Promise, str], ...] = (
     ("home", _("Overview"), "overview"),
     ("chats:chat-list", _("Chats"), "chats"),
+    ("usage:report", _("Usage"), "usage"),
     ("apikeys:key-list", _("Keys"), "key"),
     ("chats:import", _("Import"), "import"),
     ("accounts:profile", _("Profile"), "person"),
@@ -60,6 +61,12 @@ def portal_sections(context: Context) -> list[Section]:
 def model_mark(model: str | None) -> str:
     """Whose mark stands before a model: its maker's, else OpenRouter's, which serves the others."""
     return MARKS.get((model or "").partition("/")[0], "openrouter")
+
+
+@register.filter
+def provider_mark(provider: str) -> str:
+    """Whose mark stands before a provider: its own, or that of any other."""
+    return MARKS.get(provider, "other")
 
 
 @register.filter
