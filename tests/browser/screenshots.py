@@ -26,6 +26,8 @@ SHOTS = (
     ("overview-light-phone", "/", "light", PHONE),
     ("overview-dark-phone", "/", "dark", PHONE),
     ("chats-light-wide", "/chats/", "light", WIDE),
+    ("usage-light-wide", "/usage/", "light", WIDE),
+    ("usage-dark-phone", "/usage/", "dark", PHONE),
     ("keys-dark-wide", "/keys/", "dark", WIDE),
 )
 

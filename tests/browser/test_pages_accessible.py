@@ -32,6 +32,8 @@ INSIDE = (
     "/chats/",
     "/chats/?q=zzzz",
     "chat",
+    "/usage/?period=all",
+    "/usage/?period=today&provider=zzzz",
     "/keys/",
     "/keys/new/",
     "/import/",
@@ -110,7 +112,7 @@ def test_it_works_where_one_must_have_signed_in_just_now(alice: User, open_page:
 
 def test_it_works_on_an_empty_account(bob: User, open_page: Open) -> None:
     page = open_page("/", person=bob)
-    assert visit(page, ["/", "/chats/", "/keys/"], check) == {}
+    assert visit(page, ["/", "/chats/", "/keys/", "/usage/?period=all"], check) == {}
 
 
 def test_it_works_in_a_dialog_and_with_the_menu_open(full: dict[str, Any], alice: User, open_page: Open) -> None:
@@ -126,7 +128,7 @@ def test_it_works_in_a_dialog_and_with_the_menu_open(full: dict[str, Any], alice
 
 def test_a_first_visit_weighs_at_most_100_kb(full: dict[str, Any], alice: User, open_page: Open) -> None:
     """Compressed, as it is served in production."""
-    for path in ("/", "/chats/", "/keys/", "/import/", full["chat"]):
+    for path in ("/", "/chats/", "/usage/?period=all", "/keys/", "/import/", full["chat"]):
         assert 10_000 < weigh(open_page("about:blank", person=alice), path) <= 100_000, path
 
 

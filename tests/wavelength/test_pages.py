@@ -22,10 +22,11 @@ from wavelength.tenancy import tenant
 
 SAMPLE = (Path(__file__).parent.parent / "samples" / "rich.json").read_bytes()
 PAGES = ["home", "chats:chat-list", "chats:import", "apikeys:key-list", "apikeys:key-create"]
-PAGES += ["accounts:profile", "accounts:security"]
+PAGES += ["accounts:profile", "accounts:security", "usage:report"]
 KEY_PAGES = ["key-edit", "key-replace", "key-deletion", "key-activation", "key-validation"]
 # What the page itself asks and what asks who is asking, BEGIN and SET LOCAL included.
 BUDGET = {"home": 12, "chats:chat-list": 6, "apikeys:key-list": 6, "accounts:profile": 6, "accounts:security": 12}
+BUDGET["usage:report"] = 6
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
