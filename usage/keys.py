@@ -9,6 +9,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from usage.models import Period, QuotaLimit
+from usage.quotas import catch_up
 from wavelength.tenancy import tenant
 
 
@@ -38,5 +39,4 @@ def limit_key(*, user_id: UUID, api_key_id: UUID, daily: int | None, monthly: in
             unique_fields=["user", "period", "provider", "model", "api_key_id"],
             update_fields=["request_limit", "updated_at"],
         )
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT usage_catch_up(%s, now())", [user_id])
+        catch_up(user_id=user_id)

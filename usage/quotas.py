@@ -94,6 +94,12 @@ def quotas_of(*, user_id: UUID, at: datetime | None = None) -> list[Quota]:
         return [Quota(*row) for row in cursor.fetchall()]
 
 
+def catch_up(*, user_id: UUID, at: datetime | None = None) -> None:
+    """Open the windows that a person's limits lack now, and free what was reserved and not heard of in time."""
+    with tenant(user_id), connections["default"].cursor() as cursor:
+        cursor.execute("SELECT usage_catch_up(%s, coalesce(%s::timestamptz, now()))", [user_id, at])
+
+
 def apply_tier(user_id: UUID, tier: Tier) -> None:
     """Give a person the limits of a tier, in the caller's `tenant()`; what an operator set stays."""
     with _changing(user_id):

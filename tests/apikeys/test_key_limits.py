@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
@@ -120,7 +121,7 @@ def test_a_used_up_limit_refuses(alice: User, add: Add, limit: str, period: str)
 
     (refusal,) = caught.value.refusals
     assert (refusal.kind, refusal.period, refusal.api_key_id) == ("requests", period, key.pk)
-    assert (refusal.allowed, refusal.taken) == (1, 1)
+    assert (refusal.allowed, refusal.taken) == (Decimal(1), Decimal(1))
     reserve(alice, other.pk)
 
 
@@ -192,7 +193,7 @@ def test_another_limit_keeps_what_was_used(alice: User, as_alice: Client, add: A
 
     with pytest.raises(QuotaExceededError) as caught:
         reserve(alice, key.pk)
-    assert (caught.value.refusals[0].allowed, caught.value.refusals[0].taken) == (2, 2)
+    assert (caught.value.refusals[0].allowed, caught.value.refusals[0].taken) == (Decimal(2), Decimal(2))
     assert call(as_alice, "put", at(key.pk), {"dailyLimit": None})[1]["data"]["usedToday"] == 1
     assert limits(alice) == {(key.pk, "daily"): None, (key.pk, "monthly"): 100}
     reserve(alice, key.pk)

@@ -280,7 +280,8 @@ def test_the_worker_does_the_daily_job(alice: User, add: Add, openai: ProviderSe
     with tenant(alice.pk):
         assert ApiKey.objects.get().is_valid is True
     with connection.cursor() as cursor:
-        cursor.execute("SELECT status::text, args::text FROM procrastinate_jobs")
+        # A worker also begins what is due at every minute.
+        cursor.execute("SELECT status::text, args::text FROM procrastinate_jobs WHERE task_name LIKE 'apikeys.%'")
         jobs = cursor.fetchall()
     assert [status for status, _ in jobs] == ["succeeded"] * 2
     assert SECRETS["openai"] not in str(jobs)

@@ -1,0 +1,36 @@
+"""Quotas kept up to date for who is not asking: they also are with each person's next request."""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from django.db import DatabaseError
+from procrastinate.contrib.django import app
+
+from accounts.due import people_due
+from usage import metering, quotas
+
+logger = logging.getLogger(__name__)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="expire-reservations")
+def expire_reservations(timestamp: int) -> None:
+    """Free, each minute, what was reserved and not heard of in time."""
+    _for_each("reservations", lambda user_id: metering.expire(user_id=user_id))
+
+
+@app.periodic(cron="*/15 * * * *")
+@app.task(queueing_lock="open-windows")
+def open_windows(timestamp: int) -> None:
+    """Begin the quotas' new days and months; at every quarter, because that is when midnights are."""
+    _for_each("windows", lambda user_id: quotas.catch_up(user_id=user_id))
+
+
+def _for_each(kind: str, work: Callable[[UUID], object]) -> None:
+    for user_id in people_due(kind):
+        try:
+            work(user_id)
+        except DatabaseError:
+            # One person's fault must not keep everybody after them waiting; they are due again next time.
+            logger.exception("The %s of %s could not be brought up to date.", kind, user_id)
