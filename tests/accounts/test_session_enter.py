@@ -1,6 +1,7 @@
 """`enter` and `ask_as_session`: who is asking and the question in one round trip, so that even a write can trust it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from django.conf import settings
@@ -73,6 +74,36 @@ def test_a_state_raised_by_the_function_arrives_and_undoes_all(problem: str, tri
     assert getattr(caught.value.__cause__, "sqlstate", "") == problem
     assert (told(), biography(alice)) == (("", 0), "")
     assert write(browser, "changed") == (str(alice.pk),)
+
+
+@ALONE
+def test_it_is_prepared_once_and_again_when_that_is_lost(trials: None) -> None:
+    alice = make_person("alice@example.com", "Alice")
+    browser = signed_in(alice)
+    for _ in range(3):
+        assert read(browser)[0] == str(alice.pk)
+    assert prepared() == ["SELECT * FROM pg_temp.trial_read($1, $2)"]
+    with suppress(ZeroDivisionError), tenant(alice.pk):
+        Profile.objects.get()
+        raise ZeroDivisionError
+    assert prepared() == [], "psycopg drops them"
+    for new in ("changed", "changed again"):
+        assert write(browser, new) == (str(alice.pk),)
+        assert read(browser) == (str(alice.pk), str(alice.pk))
+    assert biography(alice) == "changed again"
+
+
+@ALONE
+def test_without_prepared_statements(trials: None) -> None:
+    connection = connections["default"].connection
+    connection.prepare_threshold, before = None, connection.prepare_threshold
+    try:
+        alice = make_person("alice@example.com", "Alice")
+        browser = signed_in(alice)
+        assert read(browser) == (str(alice.pk), str(alice.pk))
+        assert (told(), prepared()) == (("", 0), [])
+    finally:
+        connection.prepare_threshold = before
 
 
 def test_inside_a_transaction_its_person_is_gone_afterwards(as_alice: Client, alice: User, trials: None) -> None:
@@ -271,6 +302,15 @@ def told() -> tuple[str, int]:
         )
         found: tuple[str, int] = cursor.fetchone()
         return found
+
+
+def prepared() -> list[str]:
+    """Which calls this connection has prepared."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT statement FROM pg_prepared_statements WHERE starts_with(statement, 'SELECT * FROM pg_temp')"
+        )
+        return [statement for (statement,) in cursor.fetchall()]
 
 
 def biography(person: User) -> str:

@@ -43,6 +43,7 @@ KINDS: dict[str, tuple[int, str, str, Any, Any]] = {
     "failing": (1, "PUT", "/api/profile", {"timezone": 7}, 400),
     "missing": (1, "DELETE", "/api/profile/api-keys/01890000-0000-7000-8000-000000000000", None, 404),
     "nobody": (2, "GET", "/probe/bare", None, 200),
+    "nobody reading": (2, "GET", "/api/profile", None, 401),
     "nobody in a transaction": (2, "GET", "/probe/request", None, 200),
 }
 

@@ -12,7 +12,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
 from psycopg import DataError, OperationalError
 from psycopg.adapt import AdaptersMap
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8Dumper
@@ -86,15 +86,32 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def call(self, function: str, *arguments: str | None) -> tuple[str | None, ...]:
         """The first row that a SQL function of ours answers to these texts, as texts, in one round trip.
 
-        Past Django's and psycopg's cursors, which take longer than the function does. The call is planned each time,
-        which costs little; what the function itself asks keeps its plans when it is in PL/pgSQL.
+        Past Django's and psycopg's cursors, which take longer than the function does. In PL/pgSQL, so that the
+        function keeps its plans.
         """
         self.close_if_health_check_failed()
         self.ensure_connection()
         question = _question(function, len(arguments))
         with debug_transaction(self, question), self.wrap_database_errors:
             values = [argument if argument is None else _text(argument) for argument in arguments]
-            return _first_row(_checked(self.connection.pgconn.exec_params(question.encode(), values)))
+            return _first_row(self._answered(question, values))
+
+    def _answered(self, question: str, values: list[bytes | None]) -> PGresult:
+        server = self.connection.pgconn
+        if self.connection.prepare_threshold is None or server.transaction_status != TransactionStatus.IDLE:
+            return _checked(server.exec_params(question.encode(), values))
+        # Kept with the connection, which a pool hands from one wrapper to the next.
+        names: dict[str, bytes] = vars(self.connection).setdefault("wavelength_prepared", {})
+        if question in names:
+            try:
+                return _checked(server.exec_prepared(names[question], values))
+            except InvalidSqlStatementName:
+                # psycopg drops all prepared statements, not only its own, after a rollback or a dropped table.
+                pass
+        else:
+            names[question] = f"wavelength_{len(names)}".encode()
+        _checked(server.prepare(names[question], question.encode()))
+        return _checked(server.exec_prepared(names[question], values))
 
     # The names of savepoints never come twice: prepared, they would drive the queries that do out of
     # psycopg's cache, and cost another round trip each.
