@@ -40,9 +40,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """The same figures by something."""
+    """The same figures by something; `label` names the table."""
 
     title: str
+    label: str
     head: list[str]
     rows: list[Row]
 
@@ -98,9 +99,24 @@ def shown_report(report: Report, only: Origin = ANYWHERE) -> ShownReport:
         head=[timeline.unit, *figures],
         slots=[slot for slot in reversed(slots) if slot.sums.requests],
         breakdowns=[
-            Breakdown(_("By model"), [_("Model"), *figures], _rows(report.models, span, only)),
-            Breakdown(_("By provider"), [_("Provider"), *figures], _rows(report.providers, span, only)),
-            Breakdown(_("By source"), [_("Source"), *figures], _rows(report.sources, span, only)),
+            Breakdown(
+                _("By model"),
+                _("Requests, tokens and cost by model"),
+                [_("Model"), *figures],
+                _rows(report.models, span, only),
+            ),
+            Breakdown(
+                _("By provider"),
+                _("Requests, tokens and cost by provider"),
+                [_("Provider"), *figures],
+                _rows(report.providers, span, only),
+            ),
+            Breakdown(
+                _("By source"),
+                _("Requests, tokens and cost by source"),
+                [_("Source"), *figures],
+                _rows(report.sources, span, only),
+            ),
         ],
     )
 
