@@ -1,4 +1,4 @@
-"""Load on one address: kept-alive connections that each ask again as soon as they are answered.
+"""Load on a server: kept-alive connections that each ask again as soon as they are answered.
 
 Raw sockets and as little work as possible, because the client shares the machine with the server; the very
 same code loads both sides of a comparison.
@@ -8,7 +8,9 @@ import multiprocessing
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from urllib.parse import urlsplit
@@ -17,41 +19,60 @@ PROCESSES = 2
 WARM_UP_SECONDS = 0.5
 
 
-def requests_per_second(url: str, *, connections: int, seconds: float, cookie: str = "") -> float:
-    """How many GETs of `url` were answered with 200 in a second. Raises RuntimeError on any other answer."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one connection asks again and again: a GET, or with a body a POST of this JSON."""
+
+    path: str
+    cookie: str = ""
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers in a second, and how long each of them took, in seconds."""
+
+    a_second: float
+    took: Sequence[float]
+
+    def percentile(self, share: float) -> float:
+        """The time within which this share (0 to 1) of the answers came, in seconds."""
+        ordered = sorted(self.took)
+        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def load(url: str, questions: Sequence[Question], *, connections: int, seconds: float) -> Answered:
+    """Ask for so long, connection n always question n (from the first again where there are fewer).
+
+    Raises RuntimeError on any answer but 200.
+    """
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(PROCESSES)
     children, ends = [], []
+    asked = [questions[number % len(questions)] for number in range(connections)]
     for number in range(PROCESSES):
         ours, theirs = context.Pipe(duplex=False)
-        share = connections // PROCESSES + (number < connections % PROCESSES)
-        task = _Task(url, cookie, share, seconds)
+        task = _Task(url, asked[number::PROCESSES], seconds)
         child = context.Process(target=_load, args=(task, together, theirs), daemon=True)
         child.start()
         theirs.close()
         children.append(child)
         ends.append(ours)
-    answers: list[_Rate] = [end.recv() for end in ends]
+    answers: list[Answered | str] = [end.recv() for end in ends]
     for child in children:
         child.join()
-    failures = [answer.failure for answer in answers if answer.failure]
+    failures = [answer for answer in answers if isinstance(answer, str)]
     if failures:
         raise RuntimeError("; ".join(failures))
-    return sum(answer.a_second for answer in answers)
+    parts = [answer for answer in answers if isinstance(answer, Answered)]
+    return Answered(sum(part.a_second for part in parts), list(chain.from_iterable(part.took for part in parts)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
     url: str
-    cookie: str
-    connections: int
+    questions: Sequence[Question]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    a_second: float = 0.0
-    failure: str = ""
 
 
 @dataclass(slots=True)
@@ -60,61 +81,71 @@ class _Conversation:
     request: bytes
     received: bytearray = field(default_factory=bytearray)
     peer: socket.socket = field(init=False)
+    asked: float = 0.0
 
     def begin(self) -> None:
         self.peer = socket.create_connection(self.address)
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer.sendall(self.request)
+        self._ask()
 
-    def receive(self) -> bool:
-        """True when an answer is complete, and the next request is on its way."""
+    def receive(self, took: list[float]) -> None:
+        """Note how long an answer took once it is complete, and ask again."""
         piece = self.peer.recv(65536)
         if not piece:
             raise RuntimeError(f"The server hung up after {bytes(self.received[:200])!r}.")
         self.received += piece
-        if not _complete(self.received):
-            return False
-        self.received.clear()
+        if _complete(self.received):
+            took.append(time.perf_counter() - self.asked)
+            self.received.clear()
+            self._ask()
+
+    def _ask(self) -> None:
+        self.asked = time.perf_counter()
         self.peer.sendall(self.request)
-        return True
 
 
 def _load(task: _Task, together: Barrier, end: Connection) -> None:
     try:
-        end.send(_Rate(_rate(task, together)))
+        end.send(_answered_in(task, together))
     except (OSError, RuntimeError) as error:
         together.abort()
-        end.send(_Rate(failure=f"{task.url}: {error}"))
+        end.send(f"{task.url}: {error}")
 
 
-def _rate(task: _Task, together: Barrier) -> float:
+def _answered_in(task: _Task, together: Barrier) -> Answered:
     parts = urlsplit(task.url)
-    lines = [f"GET {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Accept: application/json"]
-    lines += [f"Cookie: {task.cookie}"] if task.cookie else []
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     address = (str(parts.hostname), int(parts.port or 80))
-    conversations = [_Conversation(address, request) for _ in range(task.connections)]
+    conversations = [_Conversation(address, _request(question, parts.netloc)) for question in task.questions]
     with selectors.DefaultSelector() as selector:
         for conversation in conversations:
             conversation.begin()
             selector.register(conversation.peer, selectors.EVENT_READ, conversation)
         together.wait(timeout=30)
-        _answered(selector, WARM_UP_SECONDS)
+        _listen(selector, WARM_UP_SECONDS)
         began = time.perf_counter()
-        answered = _answered(selector, task.seconds)
-        rate = answered / (time.perf_counter() - began)
+        took = _listen(selector, task.seconds)
+        rate = len(took) / (time.perf_counter() - began)
     for conversation in conversations:
         conversation.peer.close()
-    return rate
+    return Answered(rate, took)
 
 
-def _answered(selector: selectors.BaseSelector, seconds: float) -> int:
+def _request(question: Question, host: str) -> bytes:
+    method = "GET" if question.body is None else "POST"
+    lines = [f"{method} {question.path} HTTP/1.1", f"Host: {host}", "Accept: application/json"]
+    lines += [f"Cookie: {question.cookie}"] if question.cookie else []
+    if question.body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(question.body)}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + (question.body or b"")
+
+
+def _listen(selector: selectors.BaseSelector, seconds: float) -> list[float]:
     deadline = time.perf_counter() + seconds
-    answered = 0
+    took: list[float] = []
     while time.perf_counter() < deadline:
         for key, _ in selector.select(timeout=1):
-            answered += key.data.receive()
-    return answered
+            key.data.receive(took)
+    return took
 
 
 def _complete(received: bytearray) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from statistics import median
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Sample:
     ours: float
     reference: float
     beside: Mapping[str, float] = field(default_factory=dict)
+
+
+def by_turns(ours: Callable[[], float], reference: Callable[[], float]) -> Sample:
+    """One run of two tries each, within which what slows the machine down slows both."""
+    first, before = ours(), reference()
+    after, last = reference(), ours()
+    return Sample(mean((first, last)), mean((before, after)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """`GET /api/profile`: what a signed-in request costs beside the least that a request can cost."""
 
 from collections.abc import Iterator
-from statistics import mean
 
-from bench.load import requests_per_second
-from bench.measuring import Row, Sample, at_least
+from bench.load import Question, load
+from bench.measuring import Row, Sample, at_least, by_turns
 from bench.payloads import payload
 from bench.stage import Stage
 from bench.talking import get, hand_over
@@ -14,20 +13,19 @@ SECONDS = 2.0
 
 
 def measure(stage: Stage) -> Iterator[Sample]:
-    """Two servers with the same settings, loaded by turns: what slows the machine down slows both."""
+    """Two servers with the same settings, loaded by turns."""
     with stage.serve() as ours, stage.serve("bench.bare") as bare:
         person = stage.person()
         hand_over(ours.url, person, payload(chats=40, messages=25, keys=True))
         answer = get(ours.url, person, "/api/profile")["data"]
         assert answer["stats"] == {"totalChats": 40, "totalMessages": 1000}, answer
         assert answer["apiKeys"], answer
+        asked = Question("/api/profile", person.cookie)
         while True:
-            rates: dict[str, list[float]] = {"ours": [], "bare": []}
-            for side in ("ours", "bare", "bare", "ours"):
-                url = f"{ours.url}/api/profile" if side == "ours" else f"{bare.url}/"
-                cookie = person.cookie if side == "ours" else ""
-                rates[side].append(requests_per_second(url, connections=CONNECTIONS, seconds=SECONDS, cookie=cookie))
-            yield Sample(mean(rates["ours"]), mean(rates["bare"]))
+            yield by_turns(
+                lambda: load(ours.url, [asked], connections=CONNECTIONS, seconds=SECONDS).a_second,
+                lambda: load(bare.url, [Question("/")], connections=CONNECTIONS, seconds=SECONDS).a_second,
+            )
 
 
 ROW = Row(

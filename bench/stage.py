@@ -35,10 +35,17 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with an account, and the header with which they are signed in."""
+    """Somebody with an account, and the session in which they are signed in."""
 
     id: str
-    cookie: str
+    session: str
+
+    @property
+    def cookie(self) -> str:
+        """The header that shows the session."""
+        from django.conf import settings
+
+        return f"{settings.SESSION_COOKIE_NAME}={self.session}"
 
 
 class Stage:
@@ -66,15 +73,15 @@ class Stage:
         session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         session.save()
-        return Person(str(user.pk), f"{settings.SESSION_COOKIE_NAME}={session.session_key}")
+        return Person(str(user.pk), str(session.session_key))
 
-    def serve(self, application: str = OURS, *, workers: int = 2) -> "AbstractContextManager[Running]":
+    def serve(self, application: str = OURS, *, workers: int = 2, **env: str) -> "AbstractContextManager[Running]":
         """The server as production runs it, on a free port; under a profiler when this run is for a profile."""
         from tests.processes import serve
 
         if self._profiles is not None and application == OURS:
             return serve(application="bench.profiled", workers=1, threads=1, BENCH_PROFILES=str(self._profiles))
-        return serve(application=application, workers=workers)
+        return serve(application=application, workers=workers, **env)
 
 
 @contextmanager
