@@ -1,7 +1,5 @@
 """The hand-over of a browser's chats, beside the fastest way PostgreSQL has of taking the same rows."""
 
-import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -9,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
+from bench.clients import psql
 from bench.measuring import Row, Sample, at_most
 from bench.payloads import payload
 from bench.stage import Person, Stage
 from bench.talking import hand_over
-from wavelength.embedded import programs
 
 CHATS = 200
 MESSAGES = 50
@@ -68,12 +65,7 @@ def _write_rows(stage: Stage, person: Person, rows: Path) -> None:
 
 
 def _copy(stage: Stage, rows: Path, table: str) -> None:
-    """A whole psql command, so that its time is what `time psql …` would tell."""
-    parts = conninfo_to_dict(stage.urls["DATABASE_OWNER_URL"])
-    names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}
-    environment = os.environ | {names[name]: str(value) for name, value in parts.items()}
-    command = [str(programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"\\copy {table} FROM '{rows}'"]
-    subprocess.run(command, env=environment, check=True)
+    psql(stage.urls["DATABASE_OWNER_URL"], f"\\copy {table} FROM '{rows}'")
 
 
 REFERENCE = "\\copy of the same messages by psql into a logged table of the same columns without indexes"

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
-from bench.history import with_history
+from bench.clients import transactions_per_second
+from bench.history import keep_ledger, keep_windows
 from bench.load import Question, load
 from bench.measuring import Row, Sample, at_least, by_turns
-from bench.pgbench import transactions_per_second
 from bench.stage import Person, Stage
 
 SECONDS = 2.0
-HOURS = 2_000  # of each person's ledger before, five rows in each
+OTHERS = 100  # in the ledger
 BODY = json.dumps(
     {"provider": "openai", "model": "gpt-4o", "inputTokens": 150, "outputTokens": 300, "cost": 0.004}
 ).encode()
@@ -27,7 +27,8 @@ Reference = Callable[[Stage, Sequence[Person]], AbstractContextManager[Callable[
 def measure(stage: Stage, *, connections: int, reference: Reference) -> Iterator[Sample]:
     """Each connection is another person's; both sides record for the same people."""
     people = [stage.person() for _ in range(connections)]
-    with_history(stage, people, hours=HOURS)
+    keep_windows(stage, people)
+    keep_ledger(stage, people, others=OTHERS)
     with stage.serve() as server, reference(stage, people) as reference_rate:
         ours = partial(_requests_per_second, server.url, people)
         while True:
@@ -37,14 +38,14 @@ def measure(stage: Stage, *, connections: int, reference: Reference) -> Iterator
 @contextmanager
 def bare_view(stage: Stage, people: Sequence[Person]) -> Iterator[Callable[[], float]]:
     """Requests a second that a WSGI function answers which does nothing but run the statement."""
-    with stage.serve("bench.bare:recording", BENCH_STAMP=_stamp()) as server:
+    with stage.serve("bench.bare:recording", BENCH_STAMP=stamp()) as server:
         yield partial(_requests_per_second, server.url, people)
 
 
 @contextmanager
 def pgbench(stage: Stage, people: Sequence[Person]) -> Iterator[Callable[[], float]]:
     """Transactions a second at the database's own socket."""
-    scripts = [STATEMENT.format(key=person.session, stamp=_stamp()) for person in people]
+    scripts = [STATEMENT.format(key=person.session, stamp=stamp()) for person in people]
     url = stage.urls["DATABASE_URL"]
     yield partial(transactions_per_second, url, scripts, clients=len(people), seconds=SECONDS)
 
@@ -54,7 +55,8 @@ def _requests_per_second(url: str, people: Sequence[Person]) -> float:
     return load(url, questions, connections=len(people), seconds=SECONDS).a_second
 
 
-def _stamp() -> str:
+def stamp() -> str:
+    """What goes with a session's key into `enter`."""
     from accounts.models import session_stamp
 
     return session_stamp()

@@ -1,6 +1,6 @@
 """Every row of the table, in its order."""
 
-from bench import handover, memory, profile_read, recording, sealing
+from bench import batch, handover, memory, profile_read, recording, reports, reserving, sealing
 
 ROWS = (
     handover.ROW,
@@ -10,5 +10,11 @@ ROWS = (
     recording.FEW,
     recording.MANY,
     recording.DATABASE,
+    reserving.ROW,
+    batch.ROW,
+    batch.NAMED,
+    reports.ROW,
+    reports.HTTP,
+    reports.TAIL,
     sealing.ROW,
 )

@@ -13,6 +13,11 @@ def get(url: str, person: Person, path: str) -> dict[str, Any]:
     return _answer(url, "GET", path, person)
 
 
+def post(url: str, person: Person, path: str, body: bytes) -> dict[str, Any]:
+    """The JSON answer of a POST of JSON; a failure raises RuntimeError."""
+    return _answer(url, "POST", path, person, body)
+
+
 def hand_over(url: str, person: Person, body: bytes) -> dict[str, Any]:
     """What `POST /api/migration` says became of the payload; anything but 200, all taken, raises RuntimeError."""
     figures: dict[str, Any] = _answer(url, "POST", "/api/migration", person, body)["data"]

@@ -1,4 +1,4 @@
-"""pgbench, which comes with the embedded PostgreSQL: the most that clients can get out of a statement."""
+"""PostgreSQL's own clients, which come with the embedded server: nobody gets more out of it."""
 
 import os
 import re
@@ -14,10 +14,10 @@ THREADS = 2
 NAMES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}
 
 
-def environment(url: str) -> dict[str, str]:
-    """What makes PostgreSQL's own programs connect there."""
-    parts = conninfo_to_dict(url)
-    return os.environ | {NAMES[name]: str(value) for name, value in parts.items()}
+def psql(url: str, command: str) -> None:
+    """Run one psql for one command, so that its time is what `time psql …` would tell. Raises CalledProcessError."""
+    words = [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command]
+    subprocess.run(words, env=_environment(url), stdout=subprocess.DEVNULL, check=True)
 
 
 def transactions_per_second(url: str, scripts: Sequence[str], *, clients: int, seconds: float) -> float:
@@ -25,16 +25,21 @@ def transactions_per_second(url: str, scripts: Sequence[str], *, clients: int, s
 
     Statements are prepared and each is a transaction of its own. Raises RuntimeError when one fails.
     """
-    branches = [f"\\elif :client_id % {len(scripts)} = {number}\n{script}" for number, script in enumerate(scripts)]
-    text = "\n".join(branches).removeprefix("\\el") + "\n\\endif\n"
+    turns = [f":client_id % {len(scripts)} = {number}\n{script}\n" for number, script in enumerate(scripts)]
+    text = "\\if " + "\\elif ".join(turns) + "\\endif\n"
     with tempfile.NamedTemporaryFile("w", prefix="wavelength-bench-", suffix=".sql") as file:
-        file.write("\\" + text)
+        file.write(text)
         file.flush()
         command = [programs() / "pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}"]
         command += [f"--jobs={THREADS}", f"--time={seconds:.0f}", f"--file={file.name}"]
-        run = subprocess.run(command, env=environment(url), capture_output=True, text=True, check=False)
+        run = subprocess.run(command, env=_environment(url), capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([0-9.]+) ", run.stdout, re.MULTILINE)
     failed = re.search(r"^number of failed transactions: ([0-9]+)", run.stdout, re.MULTILINE)
     if run.returncode != 0 or found is None or failed is None or failed[1] != "0":
         raise RuntimeError(f"pgbench failed: {run.stdout}{run.stderr}")
     return float(found[1])
+
+
+def _environment(url: str) -> dict[str, str]:
+    parts = conninfo_to_dict(url)
+    return os.environ | {NAMES[name]: str(value) for name, value in parts.items()}
