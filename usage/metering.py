@@ -4,7 +4,8 @@ The work is done by the functions of usage/migrations/0003_metering.py, each one
 module says it in Python. `at` is the present, for tests that need another; the database's own clock without it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +18,7 @@ from django.db import Error, connections
 from usage import pricing
 from usage.models import Source
 from wavelength.ids import uuid7
-from wavelength.tenancy import tenant
+from wavelength.tenancy import ask_entering, current_tenant, tenant
 
 RESERVATION_SECONDS: Final = 600  # longer than any provider's timeout
 MOST = 2**31  # of any count in one record
@@ -152,10 +153,12 @@ def reserve(
     nothing where no price is known. Concurrent callers never pass a limit together. Raises QuotaExceededError,
     UnknownKeyError.
     """
-    expected = _expected(provider, model, tokens, cost)
-    answer = _call(
-        user_id, "usage_reserve", uuid7(), user_id, provider, model, tokens, *expected, api_key_id, seconds, at
-    )
+    listed = _listed(provider, model, tokens, cost)
+    said = _call(
+        user_id, "usage_reserve",
+        uuid7(), user_id, provider, model, tokens, cost, listed, api_key_id, seconds, at,
+    )  # fmt: skip
+    answer = orjson.loads(said)
     if "refusals" in answer:
         raise QuotaExceededError([refusal(row) for row in answer["refusals"]])
     return Reservation(UUID(answer["id"]), datetime.fromisoformat(answer["expiresAt"]))
@@ -199,8 +202,7 @@ def release(*, user_id: UUID, reservation_id: UUID, at: datetime | None = None) 
 
 def expire(*, user_id: UUID, at: datetime | None = None) -> int:
     """Free what was reserved and not heard of in time; answer how many reservations that were."""
-    freed: int = _call(user_id, "usage_expire", user_id, at)
-    return freed
+    return int(_call_within(user_id, "usage_expire", user_id, at) or 0)
 
 
 def refusals_of(
@@ -214,9 +216,9 @@ def refusals_of(
     at: datetime | None = None,
 ) -> list[Refusal]:
     """What `reserve` would refuse such a request for, without setting anything aside. Raises UnknownKeyError."""
-    expected = _expected(provider, model, tokens, cost)
-    row = _call(user_id, "usage_outlook", user_id, provider, model, tokens, *expected, api_key_id, at)
-    return [refusal(found) for found in row or []]
+    expected = cost, provider, model, tokens, _listed(provider, model, tokens, cost)
+    row = _call_within(user_id, "usage_outlook", user_id, provider, model, tokens, *expected, api_key_id, at)
+    return [refusal(found) for found in orjson.loads(row or "[]")]
 
 
 def record_batch(
@@ -274,25 +276,43 @@ def refusal(row: Mapping[str, Any]) -> Refusal:
 _PARAMETERS: Final[Mapping[str, str]] = {
     "usage_record": "uuid uuid text text text bigint bigint bigint bigint bigint numeric numeric uuid text text"
     " timestamptz timestamptz",
-    "usage_reserve": "uuid uuid text text bigint estimate uuid integer timestamptz",
-    "usage_outlook": "uuid text text bigint estimate uuid timestamptz",
+    "usage_reserve": "uuid uuid text text bigint numeric numeric uuid integer timestamptz",
     "usage_settle": "uuid uuid uuid text text text bigint bigint bigint bigint bigint numeric numeric uuid text"
     " timestamptz",
     "usage_release": "uuid uuid timestamptz",
+    "usage_outlook": "uuid text text bigint estimate uuid timestamptz",
     "usage_expire": "uuid timestamptz",
 }
-# An administrator's price stands in the database, so that it is looked up there and in the same round trip.
+# An administrator's price stands in the database, and is looked up there.
 _ESTIMATE: Final = "usage_estimate(%s::numeric, %s::text, %s::text, %s::bigint, %s::numeric)"
 
 
-def _call(user_id: UUID, function: str, *arguments: Any, unknown: type[LookupError] = UnknownKeyError) -> Any:
-    """What a function of ours answers; its last parameter is the time, the database's own where None."""
+def _call(user_id: UUID, function: str, *arguments: Any, unknown: type[LookupError] = UnknownKeyError) -> str:
+    """What a function of ours that serves the person by itself answers, in one round trip."""
+    if current_tenant() is not None:
+        return _call_within(user_id, function, *arguments, unknown=unknown) or ""
+    texts = [None if argument is None else str(argument) for argument in arguments]
+    with _told(unknown):
+        answer = ask_entering(function, *texts)
+    return "" if answer is None else answer[0] or ""
+
+
+def _call_within(
+    user_id: UUID, function: str, *arguments: Any, unknown: type[LookupError] = UnknownKeyError
+) -> str | None:
+    """The same in a transaction of the person; the last parameter is the time, the database's own where None."""
     marks = [_ESTIMATE if kind == "estimate" else f"%s::{kind}" for kind in _PARAMETERS[function].split()]
     marks[-1] = f"coalesce({marks[-1]}, now())"
+    with _told(unknown), tenant(user_id), connections["default"].cursor() as cursor:
+        cursor.execute(f"SELECT {function}({', '.join(marks)})::text", arguments)
+        answer: str | None = cursor.fetchone()[0]
+    return answer
+
+
+@contextmanager
+def _told(unknown: type[LookupError]) -> Iterator[None]:
     try:
-        with tenant(user_id), connections["default"].cursor() as cursor:
-            cursor.execute(f"SELECT {function}({', '.join(marks)})", arguments)
-            return cursor.fetchone()[0]
+        yield
     except Error as error:
         raise_told(error, unknown=unknown)
         raise
@@ -309,10 +329,8 @@ def raise_told(error: Error, *, unknown: type[LookupError] = UnknownKeyError) ->
         raise IdempotencyError("Something else was counted under this idempotency key.") from None
 
 
-def _expected(provider: str, model: str, tokens: int, cost: Decimal | None) -> tuple[Any, ...]:
-    """What `usage_estimate` needs to tell what a request may cost."""
-    listed = pricing.estimated_cost(provider, model, tokens) if cost is None else None
-    return cost, provider, model, tokens, listed
+def _listed(provider: str, model: str, tokens: int, cost: Decimal | None) -> Decimal | None:
+    return pricing.estimated_cost(provider, model, tokens) if cost is None else None
 
 
 def _columns(tokens: Tokens) -> tuple[int, int, int, int]:

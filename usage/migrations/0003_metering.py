@@ -11,6 +11,16 @@ from django.db import migrations
 
 from wavelength.tenancy.operations import InvokerFunction
 
+# Serves the person for the rest of the transaction, and makes whatever else is done for them wait for its end. Then each
+# of the calls below is one round trip, and its lock is never held while an answer travels.
+BEGIN = """
+    RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE format('SET LOCAL app.user_id = %L', person);
+        PERFORM usage_lock(person);
+    END $$
+"""
+
 # Adds to the windows that hold `happened` and to the ledger; answers the hour's record as the API shows it.
 # Whoever calls it holds the lock and has opened today's windows. Hours are counted from the last time a
 # window started or ended, so that none belongs to two; on days without windows of their own also from midnight.
@@ -109,7 +119,8 @@ RECORD = """
         known usage_idempotentrequest;
         answer text;
     BEGIN
-        PERFORM usage_lock(person);
+        PERFORM usage_begin(person);
+        at := coalesce(at, now());
         IF idempotency IS NOT NULL THEN
             SELECT * INTO known FROM usage_idempotentrequest
              WHERE user_id = person AND scope = 'request' AND key = idempotency;
@@ -178,10 +189,12 @@ REFUSALS_SIGNATURE = (
 RESERVE = """
     RETURNS json LANGUAGE plpgsql SET plan_cache_mode TO force_generic_plan AS $$
     DECLARE
+        cost CONSTANT numeric := usage_estimate(given_cost, of_provider, of_model, tokens, listed_cost);
         refusals json;
         held uuid[];
     BEGIN
-        PERFORM usage_lock(person);
+        PERFORM usage_begin(person);
+        at := coalesce(at, now());
         IF through_key IS NOT NULL THEN
             PERFORM usage_know_key(person, through_key);
         END IF;
@@ -211,8 +224,8 @@ RESERVE = """
     END $$
 """
 RESERVE_SIGNATURE = (
-    "usage_reserve(reservation uuid, person uuid, of_provider text, of_model text, tokens bigint, cost numeric,"
-    " through_key uuid, lifetime integer, at timestamptz)"
+    "usage_reserve(reservation uuid, person uuid, of_provider text, of_model text, tokens bigint, given_cost numeric,"
+    " listed_cost numeric, through_key uuid, lifetime integer, at timestamptz)"
 )
 
 # Puts the real figures in the place of the estimate, in the windows in which it was reserved. Late figures, after
@@ -223,7 +236,8 @@ SETTLE = """
         known usage_reservation;
         result text;
     BEGIN
-        PERFORM usage_lock(person);
+        PERFORM usage_begin(person);
+        at := coalesce(at, now());
         SELECT * INTO known FROM usage_reservation WHERE user_id = person AND id = reservation;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'There is no such reservation.' USING ERRCODE = 'WL404';
@@ -257,7 +271,8 @@ RELEASE = """
     DECLARE
         known usage_reservation;
     BEGIN
-        PERFORM usage_lock(person);
+        PERFORM usage_begin(person);
+        at := coalesce(at, now());
         SELECT * INTO known FROM usage_reservation WHERE user_id = person AND id = reservation;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'There is no such reservation.' USING ERRCODE = 'WL404';
@@ -278,6 +293,7 @@ class Migration(migrations.Migration):
     dependencies = [("usage", "0002_windows")]
 
     operations = [
+        InvokerFunction("usage_begin(person uuid)", BEGIN),
         InvokerFunction(COUNT_SIGNATURE, COUNT),
         InvokerFunction("usage_know_key(person uuid, through_key uuid)", KNOW_KEY),
         InvokerFunction(RECORD_SIGNATURE, RECORD),
