@@ -385,7 +385,7 @@ def _is_within(quota: Quota) -> bool:
 
 
 def test_it_works(db: None) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Metering,
         settings=settings(
             max_examples=2_000 if THOROUGH else 60,

@@ -24,8 +24,14 @@ from wavelength.tenancy import tenant
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 THREADS = 16
 SECONDS = 4
-USED = {"provider": "acme", "model": "one", "input_tokens": 150, "output_tokens": 300, "cost": Decimal("0.004")}
-BODY = {"provider": "acme", "model": "one", "inputTokens": 150, "outputTokens": 300, "cost": 0.004}
+USED: dict[str, Any] = {
+    "provider": "acme",
+    "model": "one",
+    "input_tokens": 150,
+    "output_tokens": 300,
+    "cost": Decimal("0.004"),
+}
+BODY: dict[str, Any] = {"provider": "acme", "model": "one", "inputTokens": 150, "outputTokens": 300, "cost": 0.004}
 
 
 def ledger_of(person: User) -> tuple[int, int, Decimal]:
@@ -152,7 +158,7 @@ def _expire(person: User, chance: random.Random, held: list[Any]) -> int:
 
 
 def _budget(person: User, chance: random.Random, held: list[Any]) -> int:
-    of = {
+    of: dict[str, Any] = {
         "user_id": person.pk,
         "period": chance.choice(list(Period)),
         "provider": chance.choice(["acme", "bolt", None]),
@@ -165,7 +171,12 @@ def _budget(person: User, chance: random.Random, held: list[Any]) -> int:
 
 
 def _quota(person: User, chance: random.Random, held: list[Any]) -> int:
-    of = {"user_id": person.pk, "period": Period.DAILY, "provider": "acme", "model": chance.choice(["one", "two"])}
+    of: dict[str, Any] = {
+        "user_id": person.pk,
+        "period": Period.DAILY,
+        "provider": "acme",
+        "model": chance.choice(["one", "two"]),
+    }
     if chance.random() < 0.5:
         quotas.remove_quota(**of)
     else:
