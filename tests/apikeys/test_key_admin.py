@@ -1,6 +1,7 @@
 """Provider keys in the admin: whose and in what state."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
@@ -9,6 +10,7 @@ from accounts.models import User
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import SECRETS
 from tests.conftest import signed_in
+from usage import metering
 
 pytestmark = pytest.mark.django_db(databases=["default", "operator", "owner"], transaction=True)
 URL = "/admin/apikeys/apikey/"
@@ -32,6 +34,15 @@ def test_it_works(as_admin: Client, alice: User, add: Callable[..., ApiKey]) -> 
         assert str(alice.pk) in page.content.decode()
         for hidden in (SECRETS["openai"], key.key_name, f">{key.hint}<"):
             assert hidden not in page.content.decode()
+
+
+def test_the_last_use_is_that_of_the_metering(as_admin: Client, alice: User, add: Callable[..., ApiKey]) -> None:
+    key = add()
+    long_ago = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
+    metering.record_usage(user_id=alice.pk, provider="openai", model="gpt-4o", api_key_id=key.pk, at=long_ago)
+
+    for page in (as_admin.get(URL), as_admin.get(f"{URL}{key.pk}/change/")):
+        assert "May 6, 2020" in page.content.decode()
 
 
 def test_who_is_no_administrator_is_refused(as_alice: Client, add: Callable[..., ApiKey]) -> None:

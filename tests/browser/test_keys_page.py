@@ -39,7 +39,7 @@ def test_it_works(script: bool, alice: User, open_page: Open) -> None:
     expect(page.get_by_text("Your OpenAI key is stored.")).to_be_visible()
     expect(row(page)).to_contain_text("Work")
     expect(row(page)).to_contain_text("6b8c")
-    expect(row(page)).to_contain_text("50 a day")
+    expect(row(page)).to_contain_text("0 of 50")
     expect(row(page)).to_contain_text("Not checked")
     assert OPENAI_KEY not in page.content()
 

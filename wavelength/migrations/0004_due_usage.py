@@ -12,7 +12,7 @@ from wavelength.tenancy.operations import DefinerFunction
 BEFORE = import_module("apikeys.migrations.0002_due_validation").DUE
 # Open reservations are few and have an index of their own. A quota's day or month is followed by the next one only where
 # something was used in it: whoever is away costs nothing, and gets theirs with their next request. The overall quotas
-# tell, because they count everything. Their last window is one look-up: 100,000 people are read in about a second.
+# tell, because they count everything. Their last window is one look-up: 100,000 people are read in two seconds.
 DUE = """
     RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
         (SELECT user_id
