@@ -17,6 +17,8 @@ from accounts.models import AnonymousSession, AuditEvent, Profile, SystemKey, Us
 from accounts.people import open_account
 from apikeys.vault import store_key
 from tests.conftest import PASSWORD, make_person, signed_in
+from usage import metering
+from usage.models import ModelAccess, ModelPrice
 from wavelength.admin import registered_models
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
@@ -48,6 +50,10 @@ def dora() -> User:
     AnonymousSession.objects.create(anonymous_id="browser-1", claimed_by=person)
     SystemKey.objects.get_or_create(purpose="two-factor", defaults={"wrapped": b"x", "ring_key_id": "r"})
     SocialAccount.objects.create(user=person, provider="google", uid="1", extra_data={"name": "Dora"})
+    metering.record_usage(user_id=person.pk, provider="openai", model="gpt-4o", input_tokens=1)
+    metering.reserve(user_id=person.pk, provider="openai", model="gpt-4o", tokens=1)
+    ModelPrice(provider="openai", model="gpt-4o", input_price=1, output_price=1).save(using="operator")
+    ModelAccess(provider="openai", model="o3").save(using="operator")
     return person
 
 
@@ -190,9 +196,9 @@ def test_nothing_is_deleted(as_olga: Client, dora: User) -> None:
     assert User.objects.filter(pk=dora.pk).exists()
 
 
-def test_only_people_can_be_changed(as_olga: Client, dora: User) -> None:
+def test_only_people_prices_and_access_are_added(as_olga: Client, dora: User) -> None:
     for model in registered_models(admin.site):
-        if model is not User:
+        if model not in (User, ModelPrice, ModelAccess):
             base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
             assert as_olga.get(f"{base}add/").status_code == 403
             assert as_olga.post(f"{base}add/", {}).status_code == 403
@@ -220,12 +226,20 @@ def test_signing_out_and_passwords_are_those_of_the_site(as_olga: Client) -> Non
         "SELECT content FROM chats_message",
         "SELECT reasoning FROM chats_message",
         "SELECT errors FROM chats_handover",
+        "SELECT answer FROM usage_reservation",
+        "SELECT answer FROM usage_idempotentrequest",
         "SELECT data FROM mfa_authenticator",
         "SELECT key FROM account_emailconfirmation",
         "UPDATE accounts_user SET email = 'x'",
         "UPDATE accounts_user SET password = 'x'",
         "UPDATE apikeys_apikey SET is_active = false",
         "UPDATE accounts_auditevent SET kind = 'x'",
+        "UPDATE usage_quotalimit SET token_limit = NULL",
+        "UPDATE usage_quotawindow SET used_requests = 0",
+        "UPDATE usage_usagerecord SET total_cost = 0",
+        "DELETE FROM usage_usagerecord",
+        "DELETE FROM usage_quotalimit",
+        "DELETE FROM usage_reservation",
         "DELETE FROM accounts_auditevent",
         "DELETE FROM accounts_user",
         "INSERT INTO accounts_user (id) VALUES (gen_random_uuid())",
