@@ -34,7 +34,8 @@ class Command(BaseCommand):
         of_what = f"{total.changed:,} of {total.rows:,} rows since {since:%Y-%m-%d %H:%M} UTC, of {people:,} people"
         done = "would change" if dry_run else "changed"
         self.stdout.write(
-            f"{of_what}, {done}, by {total.change.normalize():+,f} US dollars in all. {total.forgotten:,} of them have no known price any more."
+            f"{of_what}, {done}, by {total.change.normalize():+,f} US dollars in all. "
+            f"{total.forgotten:,} of them have no known price any more."
         )
 
     def _person(self, email: str) -> User:
