@@ -88,7 +88,8 @@ def test_the_period_before_goes_as_far(in_berlin: User, span: Span, starts: date
     """Each hour counts once at most: in the period, in the one before up to the same point of it, or not at all."""
     hour = timedelta(hours=1)
     ends_before = before + (NOON - starts)
-    for requests, at in enumerate([starts, NOON, starts - hour, before, ends_before - hour, before - hour]):
+    moments = [starts, NOON, starts - hour, before, ends_before - hour, before - hour, NOON + hour]
+    for requests, at in enumerate(moments):
         used(in_berlin, at, requests=10**requests)
     report = report_of(user_id=in_berlin.pk, span=span, at=NOON)
     assert report.starts == starts

@@ -94,12 +94,12 @@ def test_unknown_costs_are_a_dash_and_counted(as_alice: Client, alice: User) -> 
 
 def test_models_beyond_the_twentieth_are_one_row(as_alice: Client, alice: User) -> None:
     for number in range(22):
-        used(alice, model=f"m{number:02}", cost=Decimal(number))
+        used(alice, model=f"m{number:02}", cost=Decimal(100 + number))
     page = shown(as_alice)
     assert "m02</bdi>" in page
     assert "m01</bdi>" not in page
     assert "All the others" in page
-    assert '<data value="1" title="$1">$1.00</data>' in page
+    assert '<data value="201" title="$201">$201.00</data>' in page
 
 
 def test_quotas_are_meters_with_what_is_reserved_and_budgets_named(as_alice: Client, alice: User) -> None:
