@@ -61,7 +61,14 @@ tokens = st.builds(
 )
 costs = st.none() | st.sampled_from(["0", "1e-12", "0.004", "0.9", "3.000000000001"]).map(Decimal)
 names = st.none() | st.sampled_from("abcdef")
-ago = st.sampled_from([0, 1, 59, 600, 3_600, 5_400, 30_000, 90_000, 400_000, 3_000_000, -5, -4_000])
+# How long ago something was, or how long after which of the windows' boundaries.
+Happened = timedelta | tuple[int, timedelta]
+happened: st.SearchStrategy[Happened] = st.sampled_from([0, 1, 600, 5_400, 90_000, 400_000, 3_000_000, -5, -4_000]).map(
+    lambda seconds: timedelta(seconds=seconds)
+) | st.tuples(
+    st.integers(0, 1_000),
+    st.sampled_from([timedelta(microseconds=-1), timedelta(), timedelta(minutes=10), timedelta(minutes=20)]),
+)
 spans = st.sampled_from([0, 1, 61, 900, 1_800, 3_600, 5_000, 20_000, 86_399, 86_400, 200_000, 1_500_000, 3_000_000])
 which = st.integers(0, 1_000)
 
@@ -106,6 +113,7 @@ class Metering(RuleBasedStateMachine):
         self.synced: set[str] = set()
         self.held: list[Held] = []
         self.has_lagged = False
+        self.cuts: list[datetime] = []
         self.move(zone)
         with tenant(self.id):
             QuotaLimit.objects.create(user=self.person, period=Period.MONTHLY, api_key_id=self.key)
@@ -113,8 +121,8 @@ class Metering(RuleBasedStateMachine):
     # What is counted
 
     @rule(
-        provider=providers, model=models, used=tokens, cost=costs, requests=st.integers(1, 3), name=names, ago=ago,
-        dated=st.booleans(), keyed=st.booleans(), lag=st.sampled_from([0, 0, 0, 2]),
+        provider=providers, model=models, used=tokens, cost=costs, requests=st.integers(1, 3), name=names,
+        when=happened, dated=st.booleans(), keyed=st.booleans(), lag=st.sampled_from([0, 0, 0, 2]),
     )  # fmt: skip
     def record(
         self,
@@ -124,7 +132,7 @@ class Metering(RuleBasedStateMachine):
         cost: Decimal | None,
         requests: int,
         name: str | None,
-        ago: int,
+        when: Happened,
         dated: bool,
         keyed: bool,
         lag: int,
@@ -132,7 +140,7 @@ class Metering(RuleBasedStateMachine):
         # Transactions begin in another order than they take the lock.
         at = self.now - timedelta(seconds=lag)
         self.has_lagged |= lag > 0
-        happened_at = self.now - timedelta(seconds=ago) if dated else None
+        happened_at = self.moment(when) if dated else None
         digest = _digest(provider, model, used, cost, requests, happened_at, keyed)
         key = self.key if keyed else None
         known = self.answers.get(name) if name else None
@@ -167,14 +175,14 @@ class Metering(RuleBasedStateMachine):
 
     @rule(
         batch=st.lists(
-            st.tuples(providers, models, tokens, costs, st.integers(1, 3), names, ago), min_size=1, max_size=6
+            st.tuples(providers, models, tokens, costs, st.integers(1, 3), names, happened), min_size=1, max_size=6
         )
     )
-    def batch(self, batch: list[tuple[str, str, Tokens, Decimal | None, int, str | None, int]]) -> None:
+    def batch(self, batch: list[tuple[str, str, Tokens, Decimal | None, int, str | None, Happened]]) -> None:
         fresh: list[Counted] = []
         records = []
-        for provider, model, used, cost, requests, name, ago in batch:
-            happened_at = self.now - timedelta(seconds=ago)
+        for provider, model, used, cost, requests, name, when in batch:
+            happened_at = self.moment(when)
             records.append(BatchRecord(provider, model, used, requests, cost, name, happened_at))
             if name is None or name not in self.synced:
                 fresh.append(
@@ -315,6 +323,7 @@ class Metering(RuleBasedStateMachine):
     def windows_hold_what_happened_in_their_time(self) -> None:
         with tenant(self.id):
             windows = list(QuotaWindow.objects.select_related("limit"))
+        self.cuts = sorted({cut for window in windows for cut in (window.starts_at, window.ends_at)})
         for window in windows:
             limit = window.limit
             assert (window.used_requests, window.used_tokens, window.used_cost) == _sums(
@@ -340,6 +349,12 @@ class Metering(RuleBasedStateMachine):
                 held.state = "expired"
             assert found[held.id] == held.state
         assert len(found) == len(self.held)
+
+    def moment(self, when: Happened) -> datetime:
+        if isinstance(when, timedelta):
+            return self.now - when
+        which, after = when
+        return (self.cuts[which % len(self.cuts)] if self.cuts else self.now) + after
 
     def applying(self, provider: str, model: str, key: UUID | None) -> list[Quota]:
         return [
@@ -388,7 +403,7 @@ def test_it_works(db: None) -> None:
     run_state_machine_as_test(
         Metering,
         settings=settings(
-            max_examples=2_000 if THOROUGH else 60,
+            max_examples=2_000 if THOROUGH else 40,
             stateful_step_count=60 if THOROUGH else 30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

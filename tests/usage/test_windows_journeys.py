@@ -82,6 +82,21 @@ def test_an_hour_in_which_a_window_ends_is_two_rows(alice: User) -> None:
     assert ledger.check(user_id=alice.pk).differences == []
 
 
+def test_so_is_one_in_which_a_window_of_the_zone_before_ended(alice: User) -> None:
+    """In Kathmandu hours begin at a quarter past; the day of UTC that was open ended at the full hour."""
+    use(alice, NOON)
+    move(alice, "Asia/Kathmandu")
+    told = NOON + timedelta(days=5)
+    for minutes in (-10, 10, 20):
+        happened_at = MIDNIGHT + timedelta(minutes=minutes)
+        metering.record_usage(user_id=alice.pk, provider="acme", model="one", happened_at=happened_at, at=told)
+        records = [BatchRecord("acme", "two", Tokens(1), happened_at=happened_at)]
+        metering.record_batch(user_id=alice.pk, records=records, at=told)
+    with tenant(alice.pk):
+        assert QuotaWindow.objects.get(starts_at=NOON - 12 * HOUR, limit__period="daily").used_requests == 3
+    assert ledger.check(user_id=alice.pk).differences == []
+
+
 @given(
     steps=st.lists(st.tuples(st.sampled_from(ZONES), st.integers(0, 40 * 60), st.booleans()), min_size=2, max_size=20),
     start=st.datetimes(datetime(2011, 12, 20), datetime(2012, 1, 5), timezones=st.just(UTC))  # noqa: DTZ001
