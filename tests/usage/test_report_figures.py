@@ -32,7 +32,10 @@ def in_berlin(alice: User) -> User:
 def used(person: User, happened_at: datetime, *, source: Source = Source.CLIENT, **more: Any) -> None:
     given = {"provider": "openai", "model": "m", "tokens": Tokens(10, 20, 5, 4), "cost": Decimal("0.25"), **more}
     metering.record_batch(
-        user_id=person.pk, records=[BatchRecord(happened_at=happened_at, **given)], source=source, at=NOON
+        user_id=person.pk,
+        records=[BatchRecord(happened_at=happened_at, **given)],
+        source=source,
+        at=max(NOON, happened_at),
     )
 
 
