@@ -4,7 +4,7 @@ The work is done by the functions of usage/migrations/0003_metering.py, each one
 module says it in Python. `at` is the present, for tests that need another; the database's own clock without it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 from django.db import Error, connections
 
-from usage import pricing
+from usage import arrays, pricing
 from usage.models import Source
 from wavelength.ids import uuid7
 from wavelength.tenancy import ask_entering, current_tenant, tenant
@@ -225,37 +225,37 @@ def record_batch(
     *, user_id: UUID, records: Sequence[BatchRecord], source: Source = Source.CLIENT, at: datetime | None = None
 ) -> int:
     """Count many records in one transaction, as if each had been recorded by itself; answer how many were new."""
-    if not records:
+    fresh = list(_each_name_once(records))
+    if not fresh:
         return 0
-    computed = [
-        pricing.computed_cost(record.provider, record.model, record.tokens, record.requests, record.happened_at)
-        for record in records
-    ]
-    with tenant(user_id), connections["default"].cursor() as cursor:
-        cursor.execute("SELECT now()")
-        now = at or cursor.fetchone()[0]
-        cursor.execute(
-            "SELECT usage_sync(%s, %s, %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
-            " %s::bigint[], %s::bigint[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s)",
-            [
-                user_id,
-                source.value,
-                [record.name for record in records],
-                [record.provider for record in records],
-                [record.model for record in records],
-                [record.requests for record in records],
-                [record.tokens.input for record in records],
-                [record.tokens.output for record in records],
-                [record.tokens.reasoning for record in records],
-                [record.tokens.cached for record in records],
-                [record.cost for record in records],
-                computed,
-                [record.happened_at or now for record in records],
-                now,
-            ],
-        )
-        added: int = cursor.fetchone()[0]
-    return added
+    tokens = [record.tokens for record in fresh]
+    columns = (
+        arrays.texts(record.name for record in fresh),
+        arrays.texts(record.provider for record in fresh),
+        arrays.texts(record.model for record in fresh),
+        arrays.numbers(record.requests for record in fresh),
+        arrays.numbers(each.input for each in tokens),
+        arrays.numbers(each.output for each in tokens),
+        arrays.numbers(each.reasoning for each in tokens),
+        arrays.numbers(each.cached for each in tokens),
+        arrays.numbers(record.cost for record in fresh),
+        arrays.numbers(
+            pricing.computed_cost(record.provider, record.model, record.tokens, record.requests, record.happened_at)
+            for record in fresh
+        ),
+        arrays.moments(record.happened_at for record in fresh),
+    )
+    return int(_call_within(user_id, "usage_sync", uuid7(), user_id, source, *columns, at) or 0)
+
+
+def _each_name_once(records: Iterable[BatchRecord]) -> Iterator[BatchRecord]:
+    seen = set()
+    for record in records:
+        if record.name is None:
+            yield record
+        elif record.name not in seen:
+            seen.add(record.name)
+            yield record
 
 
 def refusal(row: Mapping[str, Any]) -> Refusal:
@@ -282,6 +282,8 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "usage_release": "uuid uuid timestamptz",
     "usage_outlook": "uuid text text bigint estimate uuid timestamptz",
     "usage_expire": "uuid timestamptz",
+    "usage_sync": "uuid uuid text text[] text[] text[] bigint[] bigint[] bigint[] bigint[] bigint[] numeric[] numeric[]"
+    " timestamptz[] timestamptz",
 }
 # An administrator's price stands in the database, and is looked up there.
 _ESTIMATE: Final = "usage_estimate(%s::numeric, %s::text, %s::text, %s::bigint, %s::numeric)"
