@@ -31,18 +31,16 @@ ACCOUNT = """
                 'apiKeys', (
                     SELECT coalesce(json_agg(json_build_object(
                                'id', k.id, 'provider', k.provider, 'keyName', k.key_name, 'isActive', k.is_active,
-                               'lastUsed', to_char(greatest(k.last_used, counted.last_used) AT TIME ZONE 'UTC', utc),
+                               'lastUsed', to_char(greatest(k.last_used, (
+                                   SELECT w.updated_at FROM usage_quotawindow w
+                                    WHERE w.user_id = person.id AND w.limit_id = l.id AND w.used_requests > 0
+                                    ORDER BY w.ends_at DESC LIMIT 1)) AT TIME ZONE 'UTC', utc),
                                'isValid', k.is_valid, 'validationError', k.validation_error)
                            ORDER BY k.created_at DESC, k.id DESC), '[]')
                       FROM apikeys_apikey k
-                      LEFT JOIN LATERAL (
-                           SELECT w.updated_at AS last_used
-                             FROM usage_quotalimit l
-                             JOIN usage_quotawindow w ON w.user_id = l.user_id AND w.limit_id = l.id
-                            WHERE l.user_id = person.id AND l.period = 'monthly' AND l.provider = '' AND l.model = ''
-                              AND l.api_key_id = k.id AND w.user_id = person.id AND w.used_requests > 0
-                            ORDER BY w.ends_at DESC
-                            LIMIT 1) AS counted ON true
+                      LEFT JOIN usage_quotalimit l
+                             ON l.user_id = person.id AND l.period = 'monthly' AND l.provider = '' AND l.model = ''
+                            AND l.api_key_id = k.id
                      WHERE k.user_id = person.id),
                 'stats', (
                     SELECT json_build_object(
