@@ -1,5 +1,6 @@
 """A key's own limits: what goes through it is counted, and refused when its day or month is used up."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from apikeys import vault
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import KEYS_URL, SECRETS, add_for, at, call
 from usage import metering
+from usage.keys import hold_usage
 from usage.metering import QuotaExceededError, Tokens, UnknownKeyError
 from usage.models import QuotaLimit, QuotaWindow, UsageRecord
 from wavelength.envelope import Secret
@@ -74,14 +76,17 @@ def test_the_profile_tells_the_same_last_use(as_alice: Client, alice: User, add:
     assert entry["lastUsed"] == shown(as_alice, key)["lastUsed"] is not None
 
 
-def test_the_later_use_is_the_last(as_alice: Client, alice: User, add: Add) -> None:
+@pytest.mark.parametrize("year", [2001, 2099])
+def test_the_later_use_is_the_last(as_alice: Client, alice: User, add: Add, year: int) -> None:
     key = add()
     record(alice, key.pk)
+    counted = shown(as_alice, key)["lastUsed"]
     with tenant(alice.pk):
-        ApiKey.objects.update(last_used=datetime(2099, 1, 1, tzinfo=UTC))
+        ApiKey.objects.update(last_used=datetime(year, 1, 1, tzinfo=UTC))
 
-    assert shown(as_alice, key)["lastUsed"] == "2099-01-01T00:00:00.000Z"
-    assert call(as_alice, "get", "/api/profile")[1]["data"]["apiKeys"][0]["lastUsed"] == "2099-01-01T00:00:00.000Z"
+    last = max(counted, f"{year}-01-01T00:00:00.000Z")
+    assert shown(as_alice, key)["lastUsed"] == last
+    assert call(as_alice, "get", "/api/profile")[1]["data"]["apiKeys"][0]["lastUsed"] == last
 
 
 def test_an_earlier_months_use_is_still_the_last(as_alice: Client, alice: User, add: Add) -> None:
@@ -275,3 +280,36 @@ def test_a_limit_is_not_passed_together_and_nothing_deadlocks(alice: User, add: 
 
     with ThreadPoolExecutor(sides) as pool:
         assert sum(pool.map(side, range(sides))) == 20
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+@pytest.mark.parametrize("change", ["change_key", "delete_key"])
+def test_a_change_waits_for_metering_before_it_locks_a_row(alice: User, add: Add, change: str) -> None:
+    key = add(daily_limit=5)
+
+    def changed() -> None:
+        try:
+            getattr(vault, change)(user_id=alice.pk, key_id=key.pk)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with tenant(alice.pk):
+            hold_usage(alice.pk)
+            done = pool.submit(changed)
+            wait_for_a_waiter()
+            # What metering may lock while it holds the person's lock: else each would wait for the other.
+            assert ApiKey.objects.select_for_update(nowait=True).get(pk=key.pk)
+            assert len(QuotaLimit.objects.select_for_update(nowait=True).filter(api_key_id=key.pk)) == 2
+        done.result()
+
+
+def wait_for_a_waiter() -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    raise AssertionError("Nobody waits for the person's lock.")
