@@ -1,5 +1,6 @@
 """A report as the pages show it: words, charts, tables and the addresses of other reports."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ from usage.comparing import change
 from usage.forms import SPANS
 from usage.models import Source
 from usage.reports import ANYWHERE, Origin, Report, Share, Span, Sums
+from wavelength.templatetags.portal import model_name
 
 ROWS_SHOWN: Final = 20
 
@@ -30,9 +32,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a breakdown: `url` narrows the report down to it; empty for all the others together."""
+    """A line of a breakdown: `url` narrows the report down to it; empty for all the others together.
+
+    `short` leaves out a model's maker, whose mark stands before it, unless two models would be called the same.
+    """
 
     name: str
+    short: str
     provider: str
     url: str
     sums: Sums
@@ -122,12 +128,15 @@ def shown_report(report: Report, only: Origin = ANYWHERE) -> ShownReport:
 
 
 def _rows(shares: Sequence[Share], span: Span, only: Origin) -> list[Row]:
-    rows = [
-        Row(_name(share.origin), share.origin.provider, _address(span, _narrowed(only, share.origin)), share.sums)
-        for share in shares[:ROWS_SHOWN]
-    ]
+    called = Counter(model_name(_name(share.origin)) for share in shares)
+    rows = []
+    for origin, sums in shares[:ROWS_SHOWN]:
+        name, short = _name(origin), model_name(_name(origin))
+        url = _address(span, _narrowed(only, origin))
+        rows.append(Row(name, short if called[short] == 1 else name, origin.provider, url, sums))
     if rest := shares[ROWS_SHOWN:]:
-        rows.append(Row(_("All the others"), "", "", _together(rest)))
+        others = _("All the others")
+        rows.append(Row(others, others, "", "", _together(rest)))
     return rows
 
 

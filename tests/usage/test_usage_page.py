@@ -102,6 +102,14 @@ def test_models_beyond_the_twentieth_are_one_row(as_alice: Client, alice: User) 
     assert '<data value="201" title="$201">$201.00</data>' in page
 
 
+def test_a_model_goes_without_its_maker_unless_two_would_be_the_same(as_alice: Client, alice: User) -> None:
+    for model in ("gpt-4o", "openai/gpt-4o", "openai/o3"):
+        used(alice, model=model)
+    page = shown(as_alice)
+    for name in ("gpt-4o", "openai/gpt-4o", "o3"):
+        assert f"<bdi>{name}</bdi></a>" in page
+
+
 def test_quotas_are_meters_with_what_is_reserved_and_budgets_named(as_alice: Client, alice: User) -> None:
     counted_key(alice, request_limit=7)
     narrow(alice, "openai", "gpt-4o", cost_limit=Decimal("1.5"))
