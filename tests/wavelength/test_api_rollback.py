@@ -176,7 +176,6 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("put", "/api/chats/{chat_id}", {"title": "New"}, JSON),
     ("delete", "/api/chats/{chat_id}", b"", ""),
     ("post", "/api/usage/init", {}, JSON),
-    ("post", "/api/usage/sync", {"usageRecords": [{"provider": "openai", "model": "gpt-4o"}]}, JSON),
     ("put", "/api/usage/sync", b"", ""),
 ]
 
@@ -235,6 +234,7 @@ ONE_CALL = {
     ("delete", "/api/usage/reservations/{reservation_id}"),
     ("post", "/api/usage/check"),  # takes nothing
     ("post", "/api/usage/anonymous"),
+    ("post", "/api/usage/sync"),
 }
 
 
