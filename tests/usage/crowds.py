@@ -44,9 +44,13 @@ def calling(url: str, person: User) -> Iterator[Callable[..., tuple[int, Any]]]:
     def call(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         content = None if body is None else json.dumps(body)
         sent = {"Cookie": cookie, "Content-Type": "application/json"} | headers
-        connection.request(method, path, content, sent)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
+        try:
+            connection.request(method, path, content, sent)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            connection.close()  # the next call makes a new one
+            raise
 
     try:
         yield call
