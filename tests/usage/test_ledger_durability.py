@@ -1,6 +1,6 @@
 """What is acknowledged is in the ledger, once, whatever is killed.
 
-LEDGER_KILLS and LEDGER_RESTARTS in the environment say how often; 200 and 10 take several minutes.
+LEDGER_KILLS and LEDGER_RESTARTS in the environment say how often; 200 and 10 take one to two minutes.
 """
 
 import json
@@ -13,8 +13,8 @@ import pytest
 
 from tests.processes import ROOT
 
-KILLS = int(os.environ.get("LEDGER_KILLS") or 12)
-RESTARTS = int(os.environ.get("LEDGER_RESTARTS") or 2)
+KILLS = int(os.environ.get("LEDGER_KILLS") or 40)
+RESTARTS = int(os.environ.get("LEDGER_RESTARTS") or 3)
 
 PATIENCE_SECONDS = 120 + 5 * (KILLS + RESTARTS)
 
