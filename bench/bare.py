@@ -19,8 +19,8 @@ _of_thread = threading.local()
 
 def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
     """Answer the one figure that the database answers."""
-    row = _connection().execute("SELECT 1").fetchone()
-    return _answer(b"%d\n" % row[0], "text/plain", start_response)
+    (figure,) = _connection().execute("SELECT 1").fetchall()[0]
+    return _answer(b"%d\n" % figure, "text/plain", start_response)
 
 
 def recording(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -30,8 +30,8 @@ def recording(environ: dict[str, Any], start_response: Callable[..., object]) ->
     environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     key = environ["HTTP_COOKIE"].partition("=")[2]
     values = (key, os.environ["BENCH_STAMP"], str(uuid4()))
-    row = _connection().execute(RECORD, values, prepare=True).fetchone()
-    return _answer(row[0].encode(), "application/json", start_response)
+    (record,) = _connection().execute(RECORD, values, prepare=True).fetchall()[0]
+    return _answer(record.encode(), "application/json", start_response)
 
 
 def _connection() -> "psycopg.Connection[Any]":

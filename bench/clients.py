@@ -16,7 +16,7 @@ NAMES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PG
 
 def psql(url: str, command: str) -> None:
     """Run one psql for one command, so that its time is what `time psql …` would tell. Raises CalledProcessError."""
-    words = [programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command]
+    words = [str(programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command]
     subprocess.run(words, env=_environment(url), stdout=subprocess.DEVNULL, check=True)
 
 
@@ -30,7 +30,7 @@ def transactions_per_second(url: str, scripts: Sequence[str], *, clients: int, s
     with tempfile.NamedTemporaryFile("w", prefix="wavelength-bench-", suffix=".sql") as file:
         file.write(text)
         file.flush()
-        command = [programs() / "pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}"]
+        command = [str(programs() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={clients}"]
         command += [f"--jobs={THREADS}", f"--time={seconds:.0f}", f"--file={file.name}"]
         run = subprocess.run(command, env=_environment(url), capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([0-9.]+) ", run.stdout, re.MULTILINE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wavelength.embedded import Server
 
@@ -75,7 +75,7 @@ class Stage:
         session.save()
         return Person(str(user.pk), str(session.session_key))
 
-    def serve(self, application: str = OURS, *, workers: int = 2, **env: str) -> "AbstractContextManager[Running]":
+    def serve(self, application: str = OURS, *, workers: int = 2, **env: Any) -> "AbstractContextManager[Running]":
         """The server as production runs it, on a free port; under a profiler when this run is for a profile."""
         from tests.processes import serve
 

@@ -70,16 +70,17 @@ class Client:
             said = response.read()
         except (OSError, http.client.HTTPException):
             self._connection.close()
-            return self._unanswered()
+            return self._nothing()
         if response.status >= 500:  # PostgreSQL was away: as good as no answer
-            return self._unanswered()
+            return self._nothing()
         if response.status not in (200, 429):
             self._told.wrong.append(f"{response.status} {said[:500]!r}")
         return response.status, json.loads(said)
 
-    def _unanswered(self) -> None:
+    def _nothing(self) -> tuple[int, dict[str, Any]] | None:
         self._told.unanswered += 1
         time.sleep(0.02)
+        return None
 
 
 def main(seed: int, kills: int, restarts: int) -> None:
@@ -92,7 +93,7 @@ def main(seed: int, kills: int, restarts: int) -> None:
 
         told = Told()
         # Preloaded, unlike in production, so that who takes a killed worker's place is there at once.
-        settings = {"ALLOWED_HOSTS": "127.0.0.1", "GUNICORN_CMD_ARGS": "--preload"}
+        settings: dict[str, Any] = {"ALLOWED_HOSTS": "127.0.0.1", "GUNICORN_CMD_ARGS": "--preload"}
         with serve(application="tests.usage.warm", workers=WORKERS, threads=4, **settings) as web:
             with _load(web.url, people, told, seed):
                 for _ in range(kills):
