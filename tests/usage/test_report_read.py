@@ -162,6 +162,13 @@ def test_quotas_are_named_by_provider_and_model_and_those_of_keys_left_out(as_al
     assert (quotas[2]["requestLimit"], quotas[2]["tokenLimit"]) == (None, None)
 
 
+def test_quotas_are_those_of_the_other_calls(as_alice: Client, alice: User) -> None:
+    narrow(alice, "openai", "gpt-4o", token_limit=10, own_cost_limit=Decimal("1.5"))
+    counted_key(alice, request_limit=5)
+    metering.record_usage(user_id=alice.pk, **EXAMPLE)
+    assert read(as_alice)["quotaLimits"] == as_alice.get("/api/usage/check").json()["data"]["quotaLimits"]
+
+
 def test_another_persons_usage_never_counts(as_bob: Client, alice: User) -> None:
     used(alice)
     assert read(as_bob, period="all")["totals"]["requests"] == 0
