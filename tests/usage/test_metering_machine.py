@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import pytest
 from django.db import connections
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -399,6 +400,7 @@ def _is_within(quota: Quota) -> bool:
     )
 
 
+@pytest.mark.timeout(7200 if THOROUGH else 300)
 def test_it_works(db: None) -> None:
     run_state_machine_as_test(
         Metering,
