@@ -13,7 +13,7 @@ import pytest
 
 from tests.processes import ROOT
 
-KILLS = int(os.environ.get("LEDGER_KILLS") or 40)
+KILLS = int(os.environ.get("LEDGER_KILLS") or 10)
 RESTARTS = int(os.environ.get("LEDGER_RESTARTS") or 3)
 
 PATIENCE_SECONDS = 120 + 5 * (KILLS + RESTARTS)

@@ -22,7 +22,8 @@ BEGIN = """
 """
 
 # Adds to the windows that hold `happened` and to the ledger; answers the hour's record as the API shows it.
-# Whoever calls it holds the lock and has opened today's windows. Hours are counted from the last time a
+# What a reservation `held` in its windows comes free at once: a window that changed twice would have PostgreSQL look
+# its limit up again. Whoever calls it holds the lock and has opened today's windows. Hours are counted from the last time a
 # window started or ended, so that none belongs to two; on days without windows of their own also from midnight.
 COUNT = """
     RETURNS text LANGUAGE plpgsql AS $$
@@ -30,6 +31,7 @@ COUNT = """
         price usage_modelprice;
         computed numeric := computed_cost;
         cost numeric;
+        counted uuid[];
         latest timestamptz;
         day_is_open boolean;
         answer text;
@@ -42,20 +44,31 @@ COUNT = """
                    + reasoning * coalesce(price.reasoning_price, price.output_price)) / 1000000;
         END IF;
         cost := round(coalesce(reported_cost, computed), 12);
-        WITH counted AS (
+        WITH changed AS (
             UPDATE usage_quotawindow w
                SET used_requests = w.used_requests + requests,
                    used_tokens = w.used_tokens + input + output + reasoning,
                    used_cost = w.used_cost + coalesce(cost, 0),
+                   reserved_requests = w.reserved_requests - CASE WHEN w.id = ANY (held) THEN 1 ELSE 0 END,
+                   reserved_tokens = w.reserved_tokens - CASE WHEN w.id = ANY (held) THEN held_tokens ELSE 0 END,
+                   reserved_cost = w.reserved_cost - CASE WHEN w.id = ANY (held) THEN held_cost ELSE 0 END,
                    updated_at = at
               FROM usage_quotalimit l
              WHERE l.user_id = person AND l.provider IN ('', of_provider) AND l.model IN ('', of_model)
                AND (l.api_key_id IS NULL OR l.api_key_id = through_key)
                AND w.user_id = person AND w.limit_id = l.id AND w.ends_at > happened AND w.starts_at <= happened
                AND of_source <> 'migration'
-            RETURNING w.starts_at, l.period
+            RETURNING w.id, w.starts_at, l.period
         )
-        SELECT max(starts_at), coalesce(bool_or(period = 'daily'), false) INTO latest, day_is_open FROM counted;
+        SELECT array_agg(id), max(starts_at), coalesce(bool_or(period = 'daily'), false)
+          INTO counted, latest, day_is_open FROM changed;
+        IF NOT held <@ coalesce(counted, '{}') THEN
+            UPDATE usage_quotawindow
+               SET reserved_requests = reserved_requests - 1,
+                   reserved_tokens = reserved_tokens - held_tokens,
+                   reserved_cost = reserved_cost - held_cost
+             WHERE user_id = person AND id = ANY (held) AND id <> ALL (coalesce(counted, '{}'));
+        END IF;
         IF NOT day_is_open THEN
             latest := greatest(
                 latest,
@@ -96,7 +109,7 @@ COUNT = """
 COUNT_SIGNATURE = (
     "usage_count(record uuid, person uuid, of_provider text, of_model text, of_source text, requests bigint,"
     " input bigint, output bigint, reasoning bigint, cached bigint, reported_cost numeric, computed_cost numeric,"
-    " through_key uuid, happened timestamptz, at timestamptz)"
+    " through_key uuid, held uuid[], held_tokens bigint, held_cost numeric, happened timestamptz, at timestamptz)"
 )
 
 # Every key has limits of its own, if only to be counted by: without any it is no key of this person's.
@@ -136,7 +149,7 @@ RECORD = """
         END IF;
         PERFORM usage_catch_up(person, at);
         answer := usage_count(record, person, of_provider, of_model, of_source, requests, input, output, reasoning,
-                              cached, reported_cost, computed_cost, through_key, least(happened, at), at);
+                              cached, reported_cost, computed_cost, through_key, NULL, 0, 0, least(happened, at), at);
         IF idempotency IS NOT NULL THEN
             INSERT INTO usage_idempotentrequest (id, user_id, scope, key, digest, answer, created_at)
             VALUES (gen_random_uuid(), person, 'request', idempotency, body_digest, answer, at);
@@ -150,8 +163,16 @@ RECORD_SIGNATURE = (
     " through_key uuid, idempotency text, body_digest text, happened timestamptz, at timestamptz)"
 )
 
-# What stands in the way of one more request, as JSON, null when nothing does: each limit that would be passed, or is
-# used up already. A limit on tokens or cost is used up even for a request that expects to take none.
+# Whether a limit would be passed, or is used up already: one on tokens or cost is so even for a request that expects
+# to take none. Null where there is no limit.
+IS_FULL = """
+    RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+        SELECT taken + asked > allowed OR taken >= allowed
+    $$
+"""
+
+# What stands in the way of one more request, as JSON, null when nothing does: each limit that is full, and a tier that
+# lacks the model.
 REFUSALS = """
     RETURNS json LANGUAGE sql STABLE AS $$
         WITH wanted AS (
@@ -166,7 +187,7 @@ REFUSALS = """
              WHERE l.user_id = person AND l.provider IN ('', of_provider) AND l.model IN ('', of_model)
                AND (l.api_key_id IS NULL OR l.api_key_id = through_key)
                AND w.user_id = person AND w.starts_at <= at AND w.ends_at > at
-               AND (v.taken + v.asked > v.allowed OR v.taken >= v.allowed)
+               AND usage_is_full(v.allowed, v.taken, v.asked)
         ), refusals AS (
             SELECT kind, period::text, provider::text, model::text, api_key_id, allowed, taken, ends_at FROM wanted
              UNION ALL
@@ -191,6 +212,7 @@ RESERVE = """
     DECLARE
         cost CONSTANT numeric := usage_estimate(given_cost, of_provider, of_model, tokens, listed_cost);
         refusals json;
+        full_up boolean;
         held uuid[];
     BEGIN
         PERFORM usage_begin(person);
@@ -199,22 +221,37 @@ RESERVE = """
             PERFORM usage_know_key(person, through_key);
         END IF;
         PERFORM usage_catch_up(person, at);
-        refusals := usage_refusals(person, of_provider, of_model, tokens, cost, through_key, at);
-        IF refusals IS NOT NULL THEN
-            RETURN json_build_object('refusals', refusals);
+        IF EXISTS (SELECT FROM usage_modelaccess WHERE provider = of_provider AND model IN ('', of_model)) THEN
+            refusals := usage_refusals(person, of_provider, of_model, tokens, cost, through_key, at);
         END IF;
-        WITH reserved AS (
+        WITH applicable AS MATERIALIZED (
+            SELECT w.id, usage_is_full(l.request_limit, w.used_requests + w.reserved_requests, 1)
+                   OR usage_is_full(least(l.token_limit, l.own_token_limit), w.used_tokens + w.reserved_tokens, tokens)
+                   OR usage_is_full(least(l.cost_limit, l.own_cost_limit), w.used_cost + w.reserved_cost, cost)
+                   AS is_full
+              FROM usage_quotalimit l
+              JOIN usage_quotawindow w ON w.user_id = person AND w.limit_id = l.id
+                   AND w.ends_at > at AND w.starts_at <= at
+             WHERE l.user_id = person AND l.provider IN ('', of_provider) AND l.model IN ('', of_model)
+               AND (l.api_key_id IS NULL OR l.api_key_id = through_key)
+        ), reserved AS (
             UPDATE usage_quotawindow w
                SET reserved_requests = w.reserved_requests + 1,
                    reserved_tokens = w.reserved_tokens + tokens,
                    reserved_cost = w.reserved_cost + cost
-              FROM usage_quotalimit l
-             WHERE l.user_id = person AND l.provider IN ('', of_provider) AND l.model IN ('', of_model)
-               AND (l.api_key_id IS NULL OR l.api_key_id = through_key)
-               AND w.user_id = person AND w.limit_id = l.id AND w.ends_at > at AND w.starts_at <= at
+              FROM applicable a
+             WHERE w.user_id = person AND w.id = a.id AND refusals IS NULL
+               AND NOT EXISTS (SELECT FROM applicable WHERE is_full)
             RETURNING w.id
         )
-        SELECT coalesce(array_agg(id), '{}') INTO held FROM reserved;
+        SELECT (SELECT bool_or(is_full) FROM applicable), (SELECT coalesce(array_agg(id), '{}') FROM reserved)
+          INTO full_up, held;
+        IF full_up THEN
+            refusals := usage_refusals(person, of_provider, of_model, tokens, cost, through_key, at);
+        END IF;
+        IF refusals IS NOT NULL THEN
+            RETURN json_build_object('refusals', refusals);
+        END IF;
         INSERT INTO usage_reservation (id, user_id, provider, model, api_key_id, tokens, cost, created_at, expires_at,
                                        windows)
         VALUES (reservation, person, of_provider, of_model, through_key, tokens, cost, at,
@@ -248,11 +285,9 @@ SETTLE = """
             END IF;
             RETURN known.answer;
         END IF;
-        IF known.state = 'open' THEN
-            PERFORM usage_free(person, ARRAY[reservation]);
-        END IF;
         result := usage_count(record, person, of_provider, of_model, of_source, requests, input, output, reasoning,
                               cached, reported_cost, computed_cost, coalesce(through_key, known.api_key_id),
+                              CASE WHEN known.state = 'open' THEN known.windows END, known.tokens, known.cost,
                               known.created_at, at);
         UPDATE usage_reservation SET state = 'settled', closed_at = at, digest = body_digest, answer = result
          WHERE user_id = person AND id = reservation;
@@ -297,6 +332,7 @@ class Migration(migrations.Migration):
         InvokerFunction(COUNT_SIGNATURE, COUNT),
         InvokerFunction("usage_know_key(person uuid, through_key uuid)", KNOW_KEY),
         InvokerFunction(RECORD_SIGNATURE, RECORD),
+        InvokerFunction("usage_is_full(allowed numeric, taken numeric, asked numeric)", IS_FULL),
         InvokerFunction(REFUSALS_SIGNATURE, REFUSALS),
         InvokerFunction(RESERVE_SIGNATURE, RESERVE),
         InvokerFunction(SETTLE_SIGNATURE, SETTLE),
