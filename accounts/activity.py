@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import AuditEvent
+from wavelength.names import provider_label
 
 Text = str | Promise
 
@@ -33,9 +34,7 @@ SENTENCES: Final[Mapping[str, Text]] = {
 # What of an event's details is worth a second line.
 DETAILS: Final[tuple[str, ...]] = ("provider", "period", "after", "ip")
 SHOWN_AS: Final[Mapping[str, Callable[[Any], str]]] = {
-    "provider": lambda value: {"xai": "xAI", "openai": "OpenAI", "openrouter": "OpenRouter", "github": "GitHub"}.get(
-        value, str(value).capitalize()
-    ),
+    "provider": provider_label,
 }
 
 

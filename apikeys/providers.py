@@ -14,6 +14,7 @@ from typing import Final
 from django.conf import settings
 
 from wavelength.envelope import Secret
+from wavelength.names import provider_label
 
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 512
@@ -42,13 +43,17 @@ class Provider:
     """
 
     name: str
-    label: str
     keys_url: str
     authenticate: Callable[[Secret], Headers]
     prefixes: tuple[str, ...] = ()
     models_paths: tuple[str, ...] = ("/models",)
     models_field: str = "data"
     refusal: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name it goes by."""
+        return provider_label(self.name)
 
     @property
     def default_base_url(self) -> str:
@@ -73,24 +78,21 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     for provider in (
         Provider(
             "openrouter",
-            "OpenRouter",
             "https://openrouter.ai/settings/keys",
             _bearer,
             prefixes=("sk-or-",),
             # Its /models is public and says yes to any key; a proxy in its place may know only that.
             models_paths=("/models/user", "/models"),
         ),
-        Provider("openai", "OpenAI", "https://platform.openai.com/api-keys", _bearer),
+        Provider("openai", "https://platform.openai.com/api-keys", _bearer),
         Provider(
             "anthropic",
-            "Anthropic",
             "https://console.anthropic.com/settings/keys",
             _anthropic,
             prefixes=("sk-ant-",),
         ),
         Provider(
             "google",
-            "Google",
             "https://aistudio.google.com/apikey",
             _google,
             prefixes=("AIza",),
@@ -99,7 +101,6 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         ),
         Provider(
             "xai",
-            "xAI",
             "https://console.x.ai",
             _bearer,
             prefixes=("xai-",),

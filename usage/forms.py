@@ -1,7 +1,8 @@
 """What a person narrows the usage page down to."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
+from typing import Final
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -9,12 +10,17 @@ from django.utils.translation import gettext_lazy
 
 from usage.models import NAME_LENGTH, Source
 from usage.reports import Origin, Span
+from wavelength.names import provider_label
 
 SPANS = {
     Span.TODAY: gettext_lazy("Today"),
     Span.WEEK: gettext_lazy("7 days"),
     Span.MONTH: gettext_lazy("This month"),
     Span.ALL: gettext_lazy("All time"),
+}
+_LABELS: Final[Mapping[str, Callable[[str], str]]] = {
+    "provider": provider_label,
+    "source": lambda source: str(Source(source).label),
 }
 
 
@@ -55,7 +61,7 @@ class FilterForm(forms.Form):
         ):
             origins = of_provider if name == "model" else there
             names = sorted({value for value in map(attrgetter(name), origins) if value})
-            labels = dict(Source.choices) if name == "source" else {}
+            label = _LABELS.get(name, str)
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)  # noqa: S101  (declared above)
-            field.choices = [("", everything), *((value, labels.get(value, value)) for value in names)]
+            field.choices = [("", everything), *((value, label(value)) for value in names)]

@@ -10,6 +10,7 @@ from typing import Final
 
 from usage.metering import Refusal
 from usage.quotas import Quota
+from wavelength.names import provider_label
 
 _PERIODS: Final = {"daily": "today", "monthly": "this month"}
 
@@ -20,7 +21,7 @@ def refused(refusal: Refusal) -> str:
     Such as ``You have used 500 of 500 requests for today. It renews at 2026-11-24 00:00 UTC.``
     """
     if refusal.allowed is None or refusal.taken is None or refusal.period is None or refusal.ends_at is None:
-        return f"{refusal.model or refusal.provider} needs the Pro plan."
+        return f"{refusal.model or provider_label(refusal.provider)} needs the Pro plan."
     scope = _scope(refusal.provider, refusal.model, through_key=refusal.api_key_id is not None)
     used = _used(refusal.kind, refusal.taken, refusal.allowed, refusal.period, scope)
     if refusal.taken < refusal.allowed:
@@ -59,7 +60,8 @@ def _used(kind: str, taken: Decimal, allowed: Decimal, period: str, scope: str) 
 
 
 def _scope(provider: str, model: str, *, through_key: bool = False) -> str:
-    to = f" to {model} ({provider})" if model else f" to {provider}" if provider else ""
+    label = provider_label(provider)
+    to = f" to {model} ({label})" if model else f" to {label}" if provider else ""
     return to + (" through this key" if through_key else "")
 
 

@@ -16,6 +16,7 @@ from usage.comparing import change
 from usage.forms import SPANS
 from usage.models import Source
 from usage.reports import ANYWHERE, Origin, Report, Share, Span, Sums
+from wavelength.names import provider_label
 from wavelength.templatetags.portal import model_name
 
 ROWS_SHOWN: Final = 20
@@ -128,12 +129,12 @@ def shown_report(report: Report, only: Origin = ANYWHERE) -> ShownReport:
 
 
 def _rows(shares: Sequence[Share], span: Span, only: Origin) -> list[Row]:
-    called = Counter(model_name(_name(share.origin)) for share in shares)
+    called = Counter(model_name(share.origin.model) for share in shares)
     rows = []
     for origin, sums in shares[:ROWS_SHOWN]:
-        name, short = _name(origin), model_name(_name(origin))
+        name, short = _name(origin), model_name(_name(origin)) if origin.model else provider_label(_name(origin))
         url = _address(span, _narrowed(only, origin))
-        rows.append(Row(name, short if called[short] == 1 else name, origin.provider, url, sums))
+        rows.append(Row(name, name if origin.model and called[short] > 1 else short, origin.provider, url, sums))
     if rest := shares[ROWS_SHOWN:]:
         others = _("All the others")
         rows.append(Row(others, others, "", "", _together(rest)))

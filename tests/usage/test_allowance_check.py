@@ -77,7 +77,7 @@ def test_what_is_in_the_way_is_told(as_alice: Client, alice: User) -> None:
     data = check(as_alice, WISH | {"estimatedTokens": 100_001, "estimatedCost": 2e-9})
     assert data["canProceed"] is False
     assert data["reasons"] == [
-        f"You have spent $0.000000001 of $0.000000002 to made-up (openai) for today. {rest}",
+        f"You have spent $0.000000001 of $0.000000002 to made-up (OpenAI) for today. {rest}",
         f"You have used 0 of 100,000 tokens for today. {rest}",
     ]
     assert data["quotaStatus"]["remainingCost"] == 1e-9

@@ -58,7 +58,7 @@ def test_a_row_without_a_model_is_about_all_of_the_provider(alice: User) -> None
     asks_for(Tier.PRO, "anthropic")
     (refusal,) = refusals(alice, HAIKU)
     assert (refusal.kind, refusal.provider, refusal.model) == ("access", "anthropic", "")
-    assert refused(refusal) == "anthropic needs the Pro plan."
+    assert refused(refusal) == "Anthropic needs the Pro plan."
     assert refusals(alice, {"provider": "openai", "model": "claude-haiku-4-5"}) == []
 
 

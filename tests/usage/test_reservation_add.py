@@ -82,9 +82,9 @@ def test_every_reason_is_told_and_the_last_renewal_counts(as_alice: Client, alic
     metering.record_usage(user_id=alice.pk, provider="openai", model="x", input_tokens=100_000, cost=Decimal("0.4"))
     refused = post(as_alice, URL, WISH | {"estimatedCost": 0.2, "apiKeyId": key}).json()
     assert [reason.partition(" It renews")[0] for reason in refused["data"]["reasons"]] == [
-        "You have spent $0.40 of $0.50 to openai for today. This request could pass that.",
+        "You have spent $0.40 of $0.50 to OpenAI for today. This request could pass that.",
         "You have used 0 of 0 requests through this key for today.",
-        "You have used 0 of 0 requests to made-up (openai) for today.",
+        "You have used 0 of 0 requests to made-up (OpenAI) for today.",
         "You have used 100,000 of 100,000 tokens for today.",
         "You have used 100,000 of 100,900 tokens for this month. This request could pass that.",
     ]
@@ -104,7 +104,7 @@ def test_a_model_that_the_tier_lacks(as_alice: Client, alice: User) -> None:
     assert (refused.status_code, refused.json()["code"]) == (403, "model_not_allowed")
     assert refused.json()["error"] == "gpt-5 needs the Pro plan."
     assert "Retry-After" not in refused
-    assert post(as_alice, URL, WISH | {"provider": "anthropic"}).json()["error"] == "anthropic needs the Pro plan."
+    assert post(as_alice, URL, WISH | {"provider": "anthropic"}).json()["error"] == "Anthropic needs the Pro plan."
     assert post(as_alice, URL, WISH).status_code == 200
     allow(alice, request_limit=0)
     both = post(as_alice, URL, WISH | {"model": "gpt-5"})

@@ -89,9 +89,9 @@ def test_every_limit_has_its_own_alert_the_exceeded_first(as_alice: Client, alic
     data = status(as_alice)
     assert data["overallStatus"] == "critical"
     assert [(alert["type"], alert["message"].partition(" It ")[0]) for alert in data["alerts"]] == [
-        ("exceeded", "You have used 0 of 0 tokens to made-up (openai) for today."),
+        ("exceeded", "You have used 0 of 0 tokens to made-up (OpenAI) for today."),
         ("warning", "You have used 8 of 10 requests for today."),
-        ("warning", "You have spent $0.40 of $0.50 to made-up (openai) for today."),
+        ("warning", "You have spent $0.40 of $0.50 to made-up (OpenAI) for today."),
     ]
     day, _, of_model = data["quotas"]
     assert (day["requestPercent"], day["tokenPercent"], day["costPercent"], day["status"]) == (

@@ -11,6 +11,8 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from wavelength.names import provider_label
+
 register = template.Library()
 
 # Providers with a mark of their own, by what stands before the slash in a model's name.
@@ -67,6 +69,12 @@ def model_mark(model: str | None) -> str:
 def provider_mark(provider: str) -> str:
     """Whose mark stands before a provider: its own, or that of any other."""
     return MARKS.get(provider, "other")
+
+
+@register.filter
+def provider_name(provider: str) -> str:
+    """The name a provider goes by."""
+    return provider_label(provider)
 
 
 @register.filter
