@@ -1,6 +1,6 @@
 """A batch of records as a client sends it: each is read by itself, so that a bad one spoils no other."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NotRequired
@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
-from usage.metering import BatchRecord, Tokens, record_batch
+from usage.metering import AT_ONCE, BatchRecord, Tokens, record_batch
 from usage.models import Source, UsageRecord
 from usage.shapes import Cost, Count, Name
 from wavelength.faults import sentence_of
@@ -80,14 +80,7 @@ class Outcome:
 def take_batch(*, user_id: UUID, given: list[Any]) -> Outcome:
     """Count what can be counted of a client's records, in one transaction; those with a known id add nothing."""
     errors: dict[int, str] = {}
-    latest = datetime.now(UTC) + AHEAD
-    records = []
-    for place, one in _read(given, errors):
-        try:
-            records.append(_record(one, latest))
-        except ValueError as error:
-            errors[place] = str(error)
-    record_batch(user_id=user_id, records=records)
+    record_batch(user_id=user_id, records=_records(given, errors))
     return Outcome(len(given), errors)
 
 
@@ -97,14 +90,24 @@ def latest_hours(*, user_id: UUID) -> list[UsageRecord]:
         return list(UsageRecord.objects.filter(source=Source.CLIENT).order_by("-updated_at", "-pk")[:LATEST_HOURS])
 
 
-def _read(given: list[Any], errors: dict[int, str]) -> list[tuple[int, Given]]:
-    """The records that are right, each with its place; what is wrong with the others goes into `errors`."""
+def _records(given: list[Any], errors: dict[int, str]) -> Iterator[BatchRecord]:
+    """The records that are right; what is wrong with the others goes into `errors`, by its place."""
+    latest = datetime.now(UTC) + AHEAD
+    for start in range(0, len(given), AT_ONCE):
+        for place, one in _read(given[start : start + AT_ONCE], start, errors):
+            try:
+                yield _record(one, latest)
+            except ValueError as error:
+                errors[place] = str(error)
+
+
+def _read(given: list[Any], start: int, errors: dict[int, str]) -> list[tuple[int, Given]]:
     try:
-        return list(enumerate(RECORDS.validate_python(given)))
+        return list(enumerate(RECORDS.validate_python(given), start))
     except ValidationError as error:
-        wrong = {int(fault["loc"][0]) for fault in error.errors(include_url=False, include_input=False)}
+        wrong = {int(fault["loc"][0]) + start for fault in error.errors(include_url=False, include_input=False)}
     read = []
-    for place, one in enumerate(given):
+    for place, one in enumerate(given, start):
         try:
             read.append((place, RECORD.validate_python(_without_cleared(one) if place in wrong else one)))
         except ValidationError as error:
