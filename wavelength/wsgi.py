@@ -12,11 +12,14 @@ _serve = get_wsgi_application()
 # They need the applications loaded.
 from django.core.signals import request_started  # noqa: E402
 from django.db import close_old_connections, reset_queries  # noqa: E402
+from django.urls import get_resolver  # noqa: E402
 
 from wavelength.startup import refuse_unsafe  # noqa: E402
 from wavelength.tenancy import forget_tenant  # noqa: E402
 
 refuse_unsafe()
+# Every view and operation is loaded now: else the first request would wait for it, after each start.
+get_resolver().url_patterns  # noqa: B018
 # The end of each request looks after the connections already, and queries are kept for DEBUG alone.
 request_started.disconnect(close_old_connections)
 request_started.disconnect(reset_queries)
