@@ -94,7 +94,7 @@ def main(seed: int, kills: int, restarts: int) -> None:
         told = Told()
         # Preloaded, unlike in production, so that who takes a killed worker's place is there at once.
         settings: dict[str, Any] = {"ALLOWED_HOSTS": "127.0.0.1", "GUNICORN_CMD_ARGS": "--preload"}
-        with serve(application="tests.usage.warm", workers=WORKERS, threads=4, **settings) as web:
+        with serve(workers=WORKERS, threads=4, **settings) as web:
             with _load(web.url, people, told, seed):
                 for _ in range(kills):
                     _wait_for_answers(told, randomness)

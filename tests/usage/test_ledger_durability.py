@@ -13,8 +13,8 @@ import pytest
 
 from tests.processes import ROOT
 
-KILLS = int(os.environ.get("LEDGER_KILLS") or 10)
-RESTARTS = int(os.environ.get("LEDGER_RESTARTS") or 3)
+KILLS = int(os.environ.get("LEDGER_KILLS") or 200)
+RESTARTS = int(os.environ.get("LEDGER_RESTARTS") or 10)
 
 PATIENCE_SECONDS = 120 + 5 * (KILLS + RESTARTS)
 

@@ -102,7 +102,7 @@ def test_an_unknown_cost_is_null_in_a_record_and_nothing_in_a_sum(as_alice: Clie
 
 def test_a_period_has_what_lies_in_it(as_alice: Client, alice: User) -> None:
     used(alice)
-    used(alice, hours_ago=7 * 24 - 1)
+    used(alice, hours_ago=7 * 24 - 2)
     used(alice, hours_ago=7 * 24 + 2, source=Source.MIGRATION)
     used(alice, hours_ago=24 * 365 * 9, source=Source.MIGRATION)
     requests = {period: read(as_alice, period=period)["totals"]["requests"] for period in ("today", "week", "all")}
