@@ -11,12 +11,20 @@ from django.db import migrations
 
 from wavelength.tenancy.operations import InvokerFunction
 
-# Serves the person for the rest of the transaction, and makes whatever else is done for them wait for its end. Then each
-# of the calls below is one round trip, and its lock is never held while an answer travels.
-BEGIN = """
+# Serves the person for the rest of the transaction. With it each of the calls below is one round trip, and their lock is
+# never held while an answer travels.
+SERVE = """
     RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
         EXECUTE format('SET LOCAL app.user_id = %L', person);
+    END $$
+"""
+
+# And makes whatever else is done for them wait for its end.
+BEGIN = """
+    RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM usage_serve(person);
         PERFORM usage_lock(person);
     END $$
 """
@@ -215,12 +223,14 @@ RESERVE = """
         full_up boolean;
         held uuid[];
     BEGIN
-        PERFORM usage_begin(person);
+        PERFORM usage_serve(person);
         at := coalesce(at, now());
         IF through_key IS NOT NULL THEN
             PERFORM usage_know_key(person, through_key);
         END IF;
+        -- What is open at `at` stays open: nobody need wait for the look at it.
         PERFORM usage_catch_up(person, at);
+        PERFORM usage_lock(person);
         IF EXISTS (SELECT FROM usage_modelaccess WHERE provider = of_provider AND model IN ('', of_model)) THEN
             refusals := usage_refusals(person, of_provider, of_model, tokens, cost, through_key, at);
         END IF;
@@ -328,6 +338,7 @@ class Migration(migrations.Migration):
     dependencies = [("usage", "0002_windows")]
 
     operations = [
+        InvokerFunction("usage_serve(person uuid)", SERVE),
         InvokerFunction("usage_begin(person uuid)", BEGIN),
         InvokerFunction(COUNT_SIGNATURE, COUNT),
         InvokerFunction("usage_know_key(person uuid, through_key uuid)", KNOW_KEY),
