@@ -43,6 +43,22 @@ def test_it_works(as_alice: Client, alice: User) -> None:
     }  # fmt: skip
 
 
+def test_the_report_shows_it_at_its_own_days(as_alice: Client) -> None:
+    sent = samples.payload("rich")
+    hand_over(as_alice, sent)
+    report = as_alice.get("/api/profile/usage?period=all").json()["data"]
+
+    costs: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for conversation in sent["chats"]:
+        for answer in conversation["messages"]:
+            if answer["role"] == "assistant":
+                costs[answer["timestamp"][:10]] += round(Decimal(repr(answer.get("cost") or 0)), 12)
+    assert {day["date"]: day["cost"] for day in report["dailyUsage"]} == {day: float(c) for day, c in costs.items()}
+    assert report["totals"]["cost"] == float(sum(costs.values()))
+    hand_over(as_alice, sent)
+    assert as_alice.get("/api/profile/usage?period=all").json()["data"]["totals"] == report["totals"]
+
+
 def test_a_repeat_adds_nothing(as_alice: Client, alice: User) -> None:
     hand_over(as_alice, samples.payload("rich"))
     before = figures(alice)
