@@ -1,8 +1,8 @@
 """`account_of_session`: what GET /api/profile answers, put together where the rows are.
 
 It enters by itself (accounts/migrations/0004_enter.py), so that who is asking and the answer are one round trip, and
-runs with its caller's rights, under the policies. In PL/pgSQL, which keeps its plans for the connection. Whoever
-changes a column of these tables replaces it in a migration.
+runs with its caller's rights, under the policies. In PL/pgSQL, which keeps its plans for the connection. When a key
+was last used, metering knows too. Whoever changes a column of these tables replaces it in a migration.
 """
 
 from importlib import import_module
@@ -36,10 +36,16 @@ ACCOUNT = """
                 'apiKeys', (
                     SELECT coalesce(json_agg(json_build_object(
                                'id', k.id, 'provider', k.provider, 'keyName', k.key_name, 'isActive', k.is_active,
-                               'lastUsed', to_char(k.last_used AT TIME ZONE 'UTC', utc),
+                               'lastUsed', to_char(greatest(k.last_used, (
+                                   SELECT w.updated_at FROM usage_quotawindow w
+                                    WHERE w.user_id = person.id AND w.limit_id = l.id AND w.used_requests > 0
+                                    ORDER BY w.ends_at DESC LIMIT 1)) AT TIME ZONE 'UTC', utc),
                                'isValid', k.is_valid, 'validationError', k.validation_error)
                            ORDER BY k.created_at DESC, k.id DESC), '[]')
                       FROM apikeys_apikey k
+                      LEFT JOIN usage_quotalimit l
+                             ON l.user_id = person.id AND l.period = 'monthly' AND l.provider = '' AND l.model = ''
+                            AND l.api_key_id = k.id
                      WHERE k.user_id = person.id),
                 'stats', (
                     SELECT json_build_object(
@@ -53,7 +59,9 @@ ACCOUNT = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("wavelength", "0001_account"), ("accounts", "0004_enter")]
+    dependencies = [
+        ("wavelength", "0001_account"), ("accounts", "0004_enter"), ("apikeys", "0003_limits"),
+    ]  # fmt: skip
     operations = [
         InvokerFunction("account_of_session(wanted text, stamp text, media text)", ACCOUNT),
         migrations.RunSQL("DROP FUNCTION account_of(uuid, text)", BEFORE),

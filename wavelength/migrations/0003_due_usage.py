@@ -51,7 +51,7 @@ DUE = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("wavelength", "0003_account_last_used"),
+        ("wavelength", "0002_account_of_session"),
         ("accounts", "0002_due"),
         ("apikeys", "0003_limits"),
         ("usage", "0005_limits_of_everyone"),
