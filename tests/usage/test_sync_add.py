@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import Error
 from django.test import Client
 
 from accounts.models import User
 from tests.usage.calling import EXAMPLE, NO_COSTS, NO_COUNTS, NOT_SIGNED_IN, daily, post, send
+from usage.metering import AT_ONCE, BatchRecord, Tokens, record_batch
 from usage.models import UsageRecord
 from wavelength.contract import iso
 from wavelength.tenancy import tenant
@@ -192,4 +194,27 @@ def test_who_and_how_else(as_alice: Client, anonymous: Client, alice: User) -> N
     for method in ("PATCH", "DELETE"):
         assert send(as_alice, method, URL, body).status_code == 405
     assert post(as_alice, URL, body, Origin="https://evil.example.com").status_code == 403
+    assert ledger(alice) == []
+
+
+def test_faults_and_repeats_are_told_by_their_place_however_far_behind(as_alice: Client, alice: User) -> None:
+    # Records are counted in several parts, one after the other.
+    records: list[Any] = [EXAMPLE | {"id": f"record {number}"} for number in range(2 * AT_ONCE + 10)]
+    wrong = {7: -1, AT_ONCE + 3: 1.5, 2 * AT_ONCE + 5: "3"}
+    for place, tokens in wrong.items():
+        records[place] = records[place] | {"inputTokens": tokens}
+    records[-1] = EXAMPLE | {"id": "record 0"}
+
+    results = sync(as_alice, *records)["data"]["results"]
+
+    assert {place for place, result in enumerate(results) if result["status"] == "error"} == wrong.keys()
+    (row,) = ledger(alice)
+    assert row.request_count == daily(alice).used_requests == len(records) - len(wrong) - 1
+
+
+def test_a_fault_in_a_later_part_takes_the_earlier_ones_back(alice: User) -> None:
+    good = BatchRecord("openai", "made-up", Tokens(1, 2))
+    broken = [good] * AT_ONCE + [good._replace(provider="\0")]
+    with pytest.raises(Error):
+        record_batch(user_id=alice.pk, records=broken)
     assert ledger(alice) == []
