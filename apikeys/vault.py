@@ -20,7 +20,8 @@ from accounts.datakeys import data_key_for
 from apikeys.addresses import clean_base_url
 from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey
 from apikeys.providers import KeyRefusedError, check_format, provider_named
-from usage.keys import hold_usage, limit_key
+from usage.keys import limit_key
+from usage.quotas import hold_usage
 from wavelength.envelope import DataKey, EnvelopeError, Secret
 from wavelength.tenancy import tenant
 

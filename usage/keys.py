@@ -5,21 +5,11 @@
 
 from uuid import UUID
 
-from django.db import connections
 from django.db.models.functions import Now
 
 from usage.models import Period, QuotaLimit
-from usage.quotas import catch_up
+from usage.quotas import catch_up, hold_usage
 from wavelength.tenancy import tenant
-
-
-def hold_usage(user_id: UUID) -> None:
-    """Take a person's usage lock, to the end of the caller's `tenant()`.
-
-    Before any row of the keys is locked: metering takes them in this order.
-    """
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT usage_lock(%s)", [user_id])
 
 
 def limit_key(*, user_id: UUID, api_key_id: UUID, daily: int | None, monthly: int | None) -> None:

@@ -194,11 +194,19 @@ def remove_budget(*, user_id: UUID, period: Period, provider: str | None = None)
     return True
 
 
+def hold_usage(user_id: UUID) -> None:
+    """Take a person's usage lock, to the end of the caller's `tenant()`.
+
+    Before any row of the keys is locked: metering takes them in this order.
+    """
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT usage_lock(%s)", [user_id])
+
+
 @contextmanager
 def _changing(user_id: UUID) -> Iterator[None]:
     with tenant(user_id):
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT usage_lock(%s)", [user_id])
+        hold_usage(user_id)
         yield
 
 

@@ -13,6 +13,7 @@ from usage import pricing
 from usage.metering import Tokens
 from usage.models import ModelPrice, UsageRecord
 from usage.pricing import Rates
+from usage.quotas import hold_usage
 from wavelength.tenancy import tenant
 
 BATCH: Final = 1000
@@ -61,8 +62,7 @@ def reprice(
     while True:
         with tenant(user_id):
             if not dry_run:
-                with connections["default"].cursor() as cursor:
-                    cursor.execute("SELECT usage_lock(%s)", [user_id])
+                hold_usage(user_id)
             rows = _rows(user_id, since, after)
             costs = [_cost(row, own) for row in rows]
             changed = [(row, cost) for row, cost in zip(rows, costs, strict=True) if row.computed_cost != cost]

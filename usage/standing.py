@@ -7,7 +7,6 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from django.db import connections
 from django.db.models import DateTimeField, Exists, OuterRef, Value
 from django.db.models.functions import Now
 
@@ -15,7 +14,7 @@ from accounts.models import Tier
 from usage import metering, sentences
 from usage.metering import Refusal
 from usage.models import Period, QuotaLimit, QuotaWindow
-from usage.quotas import Quota, apply_tier, quotas_of
+from usage.quotas import Quota, apply_tier, hold_usage, quotas_of
 from wavelength.tenancy import tenant
 
 NEAR: Final = Decimal("0.8")  # of a limit, from which on it is nearly used up
@@ -186,9 +185,7 @@ def due(*, user_id: UUID, at: datetime | None = None) -> int:
 def open_due(*, user_id: UUID, at: datetime | None = None) -> list[Quota]:
     """Open the windows that are due; answer the quotas whose they are. Windows also open by themselves when needed."""
     with tenant(user_id):
-        with connections["default"].cursor() as cursor:
-            # Who comes second finds them open.
-            cursor.execute("SELECT usage_lock(%s)", [user_id])
+        hold_usage(user_id)  # who comes second finds them open
         waiting = _due_limits(at)
         return [quota for quota in quotas_of(user_id=user_id, at=at) if quota.limit_id in waiting]
 

@@ -18,9 +18,9 @@ from apikeys import vault
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import KEYS_URL, SECRETS, add_for, at, call
 from usage import metering
-from usage.keys import hold_usage
 from usage.metering import QuotaExceededError, Tokens, UnknownKeyError
 from usage.models import QuotaLimit, QuotaWindow, UsageRecord
+from usage.quotas import hold_usage
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
 
