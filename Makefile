@@ -16,7 +16,7 @@ PRODUCTION = env DEBUG=false SITE_URL=https://account.example.com EMAIL_URL=smtp
 	DATABASE_OWNER_URL=postgresql://wl_owner@localhost/none
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types layers migrations deploy-check audit fix bench screenshots reset lock clean
+.PHONY: help run test check format lint types layers migrations deploy-check audit fix bench screenshots messages reset lock clean
 
 help:  ## List every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench: $(DEV_READY)  ## Measure against the references beside it; fails when a t
 
 screenshots: $(DEV_READY)  ## Draw docs/screenshots anew from the demo account
 	$(BIN)/python -m tests.browser.screenshots
+
+messages: $(DEV_READY)  ## Bring the translations' catalogs (locale/) up to date with code and templates
+	$(BIN)/python -m tests.catalogs
 
 reset: $(RUN_READY)  ## Throw the development database away; the next `make run` starts afresh
 	$(BIN)/python -m wavelength.firstrun reset_development

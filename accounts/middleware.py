@@ -19,6 +19,7 @@ class PersonMiddleware(AuthenticationMiddleware):
     get_response: Callable[[HttpRequest], HttpResponseBase]
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.session.with_profile = True  # type: ignore[attr-defined]  # a store of ours
         person = person_of(request)
         request.user = person
         if isinstance(person, AnonymousUser):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -12,10 +12,10 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import connections
-from django.db.models import DateTimeField, Field, UUIDField
+from django.db.models import DateTimeField, Field, ForeignKey, Model, UUIDField
 from django.http import HttpRequest
 
-from accounts.models import Session, User, session_stamp
+from accounts.models import Profile, Session, User, session_stamp
 from wavelength.contract import ApiError
 from wavelength.middleware import is_bearer
 from wavelength.tenancy import ask_entering
@@ -28,10 +28,12 @@ class SessionStore(DatabaseStore):
     """Django's database sessions on a table of our own that names the person.
 
     After loading, ``person`` is the signed-in user that came with the session, or None, and
-    ``expires`` is when the session ends.
+    ``expires`` is when the session ends. A page sets ``with_profile`` before: then their ``profile`` comes along.
     """
 
+    with_profile: bool = False
     person: User | None = None
+    profile: Profile | None = None
     expires: datetime | None = None
 
     @classmethod
@@ -40,14 +42,21 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> Session | None:
         key = self.session_key or ""
-        row = _look_up(key) if _may_be_ours(key) else None
-        if row is None:
+        content, expires, person, profile = self._look_up(key) if _may_be_ours(key) else (None,) * 4
+        if content is None or expires is None:
             self._session_key = None
             return None
-        content, expires, person = row
         self.expires = datetime.fromisoformat(expires)
-        self.person = None if person is None else _person(orjson.loads(person))
+        self.person = None if person is None else _read(User, orjson.loads(person))
+        self.profile = None if profile is None else _read(Profile, orjson.loads(profile))
         return Session(session_key=key, session_data=content, expire_date=self.expires)
+
+    def _look_up(self, key: str) -> tuple[str | None, ...]:
+        # Every request comes by here: the ORM would take longer over its statement than the database over the answer.
+        connection = cast("DatabaseWrapper", connections["default"])
+        if self.with_profile:
+            return connection.call("session_with_profile", key)
+        return *connection.call("session_of", key), None
 
     def encode(self, session_dict: dict[str, Any]) -> str:
         """Sessions carry no policy, so nothing secret may stand in them."""
@@ -90,26 +99,22 @@ def _may_be_ours(key: str) -> bool:
     return key.isascii() and key.isalnum()
 
 
-def _look_up(key: str) -> tuple[str, str, str | None] | None:
-    # Every request comes by here: the ORM would take longer over its statement than the database over the answer.
-    connection = cast("DatabaseWrapper", connections["default"])
-    content, expires, person = connection.call("session_of", key)
-    return None if content is None or expires is None else (content, expires, person)
+ModelOfRow = TypeVar("ModelOfRow", User, Profile)
 
 
-def _person(row: dict[str, Any]) -> User:
+def _read(model: type[ModelOfRow], row: dict[str, Any]) -> ModelOfRow:
     values = [
-        read(row[column]) if read and row[column] is not None else row[column]
-        for _, column, read in _fields_of_person()
+        read(row[column]) if read and row[column] is not None else row[column] for _, column, read in _fields_of(model)
     ]
-    return User.from_db("default", [name for name, _, _ in _fields_of_person()], values)
+    return model.from_db("default", [name for name, _, _ in _fields_of(model)], values)
 
 
 @lru_cache
-def _fields_of_person() -> list[tuple[str, str, Callable[[Any], Any] | None]]:
+def _fields_of(model: type[Model]) -> list[tuple[str, str, Callable[[Any], Any] | None]]:
     """Each field's name and column, and how its value is read from JSON where that is not as it stands."""
     readers: dict[type[Field[Any, Any]], Callable[[Any], Any]] = {
         UUIDField: UUID,
+        ForeignKey: UUID,
         DateTimeField: datetime.fromisoformat,
     }
-    return [(field.attname, str(field.column), readers.get(type(field))) for field in User._meta.concrete_fields]
+    return [(field.attname, str(field.column), readers.get(type(field))) for field in model._meta.concrete_fields]

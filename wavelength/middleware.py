@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
+from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 from wavelength.contract import failure
@@ -150,6 +151,8 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if is_page(request.path):
             return self.get_response(request)
+        # A page before it on this thread may have spoken another language.
+        translation.deactivate()
         request.get_host()  # raises DisallowedHost, answered as 400
         match = self._matches.get(request.path_info) or self._resolved(request.path_info)
         request.resolver_match = match

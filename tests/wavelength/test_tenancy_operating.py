@@ -131,9 +131,8 @@ def test_admin_pages_ask_the_operator_alone(as_staff: Client, alice: User) -> No
             assert as_staff.get(reverse(name, args=arguments)).status_code == 200
         assert asked["operator"], name
         assert not any(meanwhile), name
-        # Before it: who is asking, and their time zone. Nothing of what the page shows.
-        ours = "session_of(", "accounts_profile", "BEGIN", "COMMIT"
-        assert all(any(word in sql for word in ours) for sql in asked["default"]), (name, asked["default"])
+        # Before it: who is asking, with their profile. Nothing of what the page shows.
+        assert ["session_with_profile" in sql for sql in asked["default"]] == [True], name
 
 
 def test_an_admins_change_is_one_transaction_of_the_operators(as_staff: Client, alice: User) -> None:
