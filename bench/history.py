@@ -51,10 +51,13 @@ def keep_windows(stage: Stage, people: Sequence[Person]) -> None:
         owner.execute("VACUUM ANALYZE usage_quotawindow")
 
 
-def keep_ledger(stage: Stage, people: Sequence[Person], *, others: int = 0, table: str = "usage_usagerecord") -> None:
-    """Give these people and so many others a ledger of 90 days, 1,980 rows each."""
+def keep_ledger(url: str, people: Sequence[Person], *, others: int = 0, table: str = "usage_usagerecord") -> list[str]:
+    """Give these people and so many others, whose ids are answered, a ledger of 90 days, 1,980 rows each.
+
+    `url` is the database's, as its owner.
+    """
     providers, models = (list(names) for names in zip(*MODELS, strict=True))
-    with psycopg.connect(stage.urls["DATABASE_OWNER_URL"], autocommit=True) as owner:
+    with psycopg.connect(url, autocommit=True) as owner:
         rest = [str(row[0]) for row in owner.execute(OTHERS, {"count": others})]
         owner.execute("SET session_replication_role = replica")  # everybody is known to exist
         owner.execute(
@@ -66,3 +69,4 @@ def keep_ledger(stage: Stage, people: Sequence[Person], *, others: int = 0, tabl
         )  # fmt: skip
         owner.execute(f"VACUUM ANALYZE {table}")
         owner.execute("ANALYZE accounts_user")
+    return rest

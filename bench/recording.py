@@ -28,7 +28,7 @@ def measure(stage: Stage, *, connections: int, reference: Reference) -> Iterator
     """Each connection is another person's; both sides record for the same people."""
     people = [stage.person() for _ in range(connections)]
     keep_windows(stage, people)
-    keep_ledger(stage, people, others=OTHERS)
+    keep_ledger(stage.urls["DATABASE_OWNER_URL"], people, others=OTHERS)
     with stage.serve() as server, reference(stage, people) as reference_rate:
         ours = partial(_requests_per_second, server.url, people)
         while True:

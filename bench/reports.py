@@ -75,7 +75,7 @@ def _milliseconds(connection: "psycopg.Connection[tuple[object, ...]]", person: 
 def _people(stage: Stage) -> list[Person]:
     """Eight people in a ledger of three million rows."""
     people = [stage.person() for _ in range(CONNECTIONS)]
-    keep_ledger(stage, people, others=MANY // ROWS - CONNECTIONS)
+    keep_ledger(stage.urls["DATABASE_OWNER_URL"], people, others=MANY // ROWS - CONNECTIONS)
     return people
 
 
@@ -89,7 +89,7 @@ def _keep_few(stage: Stage, person: Person) -> None:
         owner.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         owner.execute(f"CREATE POLICY tenant ON {table} TO wl_app USING ({IS_TENANT})")
         owner.execute(f"GRANT SELECT ON {table} TO wl_app")
-    keep_ledger(stage, [person], others=FEW // ROWS - 1, table=table)
+    keep_ledger(stage.urls["DATABASE_OWNER_URL"], [person], others=FEW // ROWS - 1, table=table)
 
 
 ROW = Row(

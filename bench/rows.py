@@ -1,11 +1,12 @@
 """Every row of the table, in its order."""
 
-from bench import batch, handover, memory, profile_read, recording, reports, reserving, sealing
+from bench import batch, handover, memory, pages, profile_read, recording, reports, reserving, sealing
 
 ROWS = (
     handover.ROW,
     handover.SHORT,
     memory.ROW,
+    *pages.ROWS_OF_PAGES,
     profile_read.ROW,
     recording.FEW,
     recording.MANY,
