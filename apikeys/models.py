@@ -112,3 +112,20 @@ class ApiKey(TenantModel):
             provider=self.provider,
             origin=origin_of(self.base_url),
         )
+
+
+class DeletedKey(TenantModel):
+    """That a person deleted or replaced a secret here, so that no hand-over of an old browser brings it back.
+
+    Only its fingerprint stays, which tells nothing without the person's data key.
+    """
+
+    fingerprint = models.BinaryField()
+    deleted_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = "deleted provider key"
+        constraints = [models.UniqueConstraint(fields=["user", "fingerprint"], name="deletedkey_secret_unique")]
+
+    def __str__(self) -> str:
+        return f"Deleted at {self.deleted_at:%Y-%m-%d %H:%M}"

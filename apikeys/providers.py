@@ -36,6 +36,14 @@ class KeyRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a provider said of a key: `works` is None when it could not be told. `sentence` says why not."""
+
+    works: bool | None
+    sentence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One provider. `models_paths` are tried in order while the one before does not exist there.
 

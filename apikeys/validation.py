@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from apikeys import vault
 from apikeys.addresses import Destination, UnreachableError, resolve
 from apikeys.models import ApiKey
-from apikeys.providers import Provider, provider_named
+from apikeys.providers import Provider, Verdict, provider_named
 from apikeys.vault import OpenKey
 from wavelength.envelope import EnvelopeError
 from wavelength.tenancy import tenant
@@ -25,14 +25,6 @@ from wavelength.tenancy import tenant
 MAX_BODY: Final = 8 * 1024 * 1024  # bytes; OpenRouter's list is the longest, about 1 MiB
 CONNECT_TIMEOUT: Final = 3.0  # seconds for each of a host's addresses
 USER_AGENT: Final = "Wavelength"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a provider said of a key: `works` is None when it could not be told. `sentence` says why not."""
-
-    works: bool | None
-    sentence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from django.db.models.functions import Now
 from accounts import audit
 from accounts.datakeys import data_key_for
 from apikeys.addresses import clean_base_url
-from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey
-from apikeys.providers import KeyRefusedError, check_format, provider_named
+from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey, DeletedKey
+from apikeys.providers import KeyRefusedError, Verdict, check_format, provider_named
 from usage.keys import limit_key
 from usage.quotas import hold_usage
 from wavelength.envelope import DataKey, EnvelopeError, Secret
@@ -30,13 +30,17 @@ SECRET_TAKEN: Final = "apikey_secret_unique"  # noqa: S105  (a constraint's name
 
 
 class KeyChanges(TypedDict, total=False):
-    """What may be changed of a key; a field that is absent stays as it is."""
+    """What may be changed of a key; a field that is absent stays as it is.
+
+    `verdict` is what the provider said of the new secret; without one it counts as not checked.
+    """
 
     key_name: str | None
     daily_limit: int | None
     monthly_limit: int | None
     is_active: bool
     secret: Secret
+    verdict: Verdict
     base_url: str | None
 
 
@@ -53,7 +57,7 @@ class OpenKey:
 class Outcome:
     """What became of a key that a browser handed over; `sentence` says why it was refused."""
 
-    kind: Literal["stored", "already there", "refused"]
+    kind: Literal["stored", "already there", "deleted here", "refused"]
     sentence: str | None = None
 
 
@@ -78,8 +82,12 @@ def store_key(
     base_url: str | None = None,
     daily_limit: int | None = None,
     monthly_limit: int | None = None,
+    verdict: Verdict | None = None,
 ) -> ApiKey:
-    """Seal and store a new key. Raises KeyRefusedError with a sentence when it cannot be taken."""
+    """Seal and store a new key, with what its provider said of it when that was asked.
+
+    Raises KeyRefusedError with a sentence when it cannot be taken.
+    """
     key = ApiKey(
         user_id=user_id,
         provider=provider_named(provider).name,
@@ -92,7 +100,9 @@ def store_key(
     with _refusing_duplicates(), tenant(user_id):
         hold_usage(user_id)
         _seal(key, secret)
+        _believe(key, verdict)
         key.save(force_insert=True)
+        _welcome_back(key)
         limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
         audit.record(user_id, "key.added", provider=key.provider, key=str(key.pk))
         return key_of(user_id=user_id, key_id=key.pk)
@@ -107,9 +117,13 @@ def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) ->
     with _refusing_duplicates(), tenant(user_id):
         hold_usage(user_id)
         key = ApiKey.objects.select_for_update().get(pk=key_id)
+        before = bytes(key.fingerprint)
         _apply(key, changes)
         key.updated_at = Now()
         key.save(force_update=True)
+        if bytes(key.fingerprint) != before:
+            _remember_deleted(user_id, before)
+            _welcome_back(key)
         limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
         if "secret" in changes:
             audit.record(user_id, "key.replaced", provider=key.provider, key=str(key.pk))
@@ -117,11 +131,15 @@ def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) ->
 
 
 def delete_key(*, user_id: UUID, key_id: UUID) -> None:
-    """Delete a key for good, with its limits; what was used through it stays used. Raises ApiKey.DoesNotExist."""
+    """Delete a key for good, with its limits; what was used through it stays used.
+
+    Its fingerprint is remembered, so that no hand-over brings it back. Raises ApiKey.DoesNotExist.
+    """
     with tenant(user_id):
         hold_usage(user_id)
         key = ApiKey.objects.select_for_update().get(pk=key_id)
         audit.record(user_id, "key.deleted", provider=key.provider, key=str(key.pk))
+        _remember_deleted(user_id, bytes(key.fingerprint))
         key.delete()
 
 
@@ -137,6 +155,15 @@ def use_key(*, user_id: UUID, key_id: UUID) -> Iterator[OpenKey]:
         opened = open_key(key)
         ApiKey.objects.filter(pk=key_id).update(last_used=Now())
     yield opened
+
+
+def pasted_key(*, provider: str, secret: Secret, base_url: str | None = None) -> OpenKey:
+    """Answer a pasted key as it would be stored, for asking its provider first; nothing is stored.
+
+    Raises KeyRefusedError when it cannot be this provider's key.
+    """
+    key = ApiKey(provider=provider_named(provider).name, base_url=clean_base_url(base_url or ""))
+    return OpenKey(key.provider, key.base_url, _cleaned(key, secret))
 
 
 def open_key(key: ApiKey) -> OpenKey:
@@ -161,7 +188,8 @@ def store_migrated_key(
 ) -> Outcome:
     """Store a key that a browser hands over, inside `tenant(user_id)`; again is no harm.
 
-    The same secret is not stored twice, and another secret for a taken name gets a name of its own.
+    The same secret is not stored twice, one that was deleted here does not come back, and another secret for a
+    taken name gets a name of its own.
     """
     key = ApiKey(user_id=user_id, provider=provider, is_active=enabled)
     try:
@@ -172,8 +200,8 @@ def store_migrated_key(
     hold_usage(user_id)
     _seal(key, secret)
     for key.key_name in _names(provider):
-        if ApiKey.objects.filter(fingerprint=key.fingerprint).exists():
-            return Outcome("already there")
+        if known := _known(bytes(key.fingerprint)):
+            return known
         try:
             with transaction.atomic():
                 key.save(force_insert=True)
@@ -186,6 +214,17 @@ def store_migrated_key(
             audit.record(user_id, "key.added", provider=provider, key=str(key.pk))
             return Outcome("stored")
     raise AssertionError("names never end")
+
+
+def foresee_migrated_key(*, user_id: UUID, provider: str, secret: Secret, base_url: str | None = None) -> Outcome:
+    """Answer what `store_migrated_key` would, and store nothing; inside `tenant(user_id)`."""
+    key = ApiKey(user_id=user_id, provider=provider)
+    try:
+        clean_base_url(base_url or "")
+        secret = _cleaned(key, secret)
+    except KeyRefusedError as refused:
+        return Outcome("refused", str(refused))
+    return _known(data_key_for(user_id).fingerprint(secret)) or Outcome("stored")
 
 
 def clean_name(name: str | None) -> str:
@@ -214,7 +253,7 @@ def _apply(key: ApiKey, changes: KeyChanges) -> None:
         key.base_url = base_url
     if "secret" in changes:
         _seal(key, _cleaned(key, changes["secret"]))
-        key.is_valid = key.last_validated = key.validation_error = None
+        _believe(key, changes.get("verdict"))
 
 
 def _cleaned(key: ApiKey, secret: Secret) -> Secret:
@@ -229,6 +268,30 @@ def _seal(key: ApiKey, secret: Secret) -> None:
     key.envelope = data_key.seal(secret, key.binding())
     key.fingerprint = data_key.fingerprint(secret)
     key.hint = secret.hint()
+
+
+def _believe(key: ApiKey, verdict: Verdict | None) -> None:
+    """Keep what the provider said of the secret that the key now holds."""
+    key.is_valid = verdict.works if verdict else None
+    key.validation_error = verdict.sentence if verdict else None
+    key.last_validated = Now() if verdict and verdict.works is not None else None
+
+
+def _known(fingerprint: bytes) -> Outcome | None:
+    if ApiKey.objects.filter(fingerprint=fingerprint).exists():
+        return Outcome("already there")
+    if DeletedKey.objects.filter(fingerprint=fingerprint).exists():
+        return Outcome("deleted here")
+    return None
+
+
+def _remember_deleted(user_id: UUID, fingerprint: bytes) -> None:
+    DeletedKey.objects.bulk_create([DeletedKey(user_id=user_id, fingerprint=fingerprint)], ignore_conflicts=True)
+
+
+def _welcome_back(key: ApiKey) -> None:
+    """Forget that this secret was deleted: its owner entered it again."""
+    DeletedKey.objects.filter(fingerprint=key.fingerprint).delete()
 
 
 def _names(provider: str) -> Iterator[str]:

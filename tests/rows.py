@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from accounts.models import AuditEvent, DataKey, Profile, User
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, DeletedKey
 from chats.models import Chat, Handover, Message, SearchEntry, Source
 from usage.models import IdempotentRequest, Period, QuotaLimit, QuotaWindow, Reservation, UsageRecord
 from usage.models import Source as UsageSource
@@ -124,6 +124,7 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     DataKey: lambda person: DataKey(user=person, wrapped=b"wrapped", ring_key_id="ring"),
     AuditEvent: lambda person: AuditEvent(user=person, kind="test.happened", details={}),
     ApiKey: _api_key,
+    DeletedKey: lambda person: DeletedKey(user=person, fingerprint=uuid4().bytes),
     Chat: _chat,
     Message: _message,
     SearchEntry: _search_entry,

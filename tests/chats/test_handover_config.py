@@ -74,6 +74,20 @@ def test_other_secret_for_a_taken_name_gets_a_new_name(as_alice: Client, alice: 
     assert len(names) == len(set(names)) == 2
 
 
+def test_a_key_that_was_deleted_here_does_not_come_back(as_alice: Client, alice: User) -> None:
+    sent = payload(config={"apiKey": KEY, "providers": {"xai": {"apiKey": "xai-" + "2d" * 20}}})
+    hand_over(as_alice, sent)
+    with tenant(alice.pk):
+        key = ApiKey.objects.get(provider="openrouter")
+    as_alice.delete(f"/api/profile/api-keys/{key.pk}")
+
+    for answer in (hand_over(as_alice, sent), synchronise(as_alice, config=sent["config"])):
+        assert (answer.status_code, answer.json()["success"], figures(answer)) == (200, True, (0, 0, 0, 0))
+        assert (answer.json()["data"]["errors"], answer.json()["data"]["warnings"]) == ([], [])
+    assert keys_of(alice) == {("xai", "xai-" + "2d" * 20)}
+    assert as_alice.get("/api/migration/status").json()["data"]["stats"]["totalApiKeys"] == 1
+
+
 def test_refused_keys_are_named_by_provider_only(as_alice: Client, alice: User) -> None:
     bad = "SAMPLE with spaces"
     response = hand_over(
