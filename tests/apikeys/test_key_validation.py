@@ -18,6 +18,7 @@ from pytest_django import Settings
 from accounts.models import User
 from apikeys import tasks, validation, vault
 from apikeys.models import ApiKey
+from apikeys.providers import Verdict
 from tests.apikeys.conftest import SECRETS, add_for, at, call
 from tests.processes import ROOT, environment
 from tests.servers.providers import ProviderServer
@@ -162,7 +163,7 @@ def test_it_holds_no_transaction_while_it_asks(
     seen = []
     ask = validation.ask
 
-    def watched(opened: vault.OpenKey) -> validation.Verdict:
+    def watched(opened: vault.OpenKey) -> Verdict:
         seen.append(len(connection.savepoint_ids))
         return ask(opened)
 
@@ -177,9 +178,9 @@ def test_a_secret_replaced_meanwhile_keeps_its_own_state(
 ) -> None:
     key = add()
 
-    def replaced(opened: vault.OpenKey) -> validation.Verdict:
+    def replaced(opened: vault.OpenKey) -> Verdict:
         vault.change_key(user_id=alice.pk, key_id=key.pk, secret=Secret("sk-proj-new-secret-12345"))
-        return validation.Verdict(False, "It was refused.")
+        return Verdict(False, "It was refused.")
 
     monkeypatch.setattr(validation, "ask", replaced)
 
