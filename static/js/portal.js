@@ -1,4 +1,4 @@
-// What every page has beyond HTML: dialogs, toasts, showing a password, trying a theme.
+// What every page has beyond HTML: dialogs, toasts, waiting, the connection, copying, showing a password, trying a theme.
 // Nothing here is needed for anything to work.
 
 const dialog = document.getElementById("dialog");
@@ -40,21 +40,87 @@ if (dialog) {
   });
 }
 
+// What is under way: the page says so once it takes long enough to be noticed, and what is about to be replaced is busy.
+let underway = 0;
+
+function count(change) {
+  underway = Math.max(0, underway + change);
+  document.documentElement.toggleAttribute("data-underway", underway > 0);
+}
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (quiet(event)) return;
+  count(1);
+  event.detail.target?.setAttribute("aria-busy", "true");
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (quiet(event)) return;
+  count(-1);
+  event.detail.target?.removeAttribute("aria-busy");
+});
+
+/** Whether nobody asked for this request: a page that refreshes itself does so without a word. */
+function quiet(event) {
+  return Boolean(event.detail.elt?.closest("[data-quiet]"));
+}
+
+// A form that leaves the page is sent once, and its button says that it is on its way.
+document.addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  const leaves = form.method === "post" && !form.target && !("download" in form.dataset);
+  if (event.defaultPrevented || !leaves || form.matches("[hx-post], [data-hx-post]")) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "true";
+  submitter?.setAttribute("aria-busy", "true");
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+  }
+});
+
+// After a swap the focus is where it was, by the name of the element; where that is gone, at the start of what came,
+// and never at the top of the page.
+let lost = null;
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  lost = target !== dialog && target?.contains(document.activeElement) ? target.id : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const place = lost && document.getElementById(lost);
+  lost = null;
+  if (!place || (document.activeElement && document.activeElement !== document.body)) return;
+  const start = place.querySelector("[data-focus], h1, h2, h3") ?? place;
+  start.setAttribute("tabindex", "-1");
+  start.focus({ preventScroll: true });
+});
+
 // A request that failed is said, never silent.
 const toasts = document.getElementById("toasts");
-document.addEventListener("htmx:responseError", () => say(toasts.dataset.failed));
-document.addEventListener("htmx:sendError", () => say(toasts.dataset.offline));
+document.addEventListener("htmx:responseError", (event) => {
+  if (!quiet(event)) say(event.detail.xhr.status === 429 ? toasts.dataset.often : toasts.dataset.failed);
+});
+document.addEventListener("htmx:sendError", (event) => {
+  if (!quiet(event)) say(toasts.dataset.offline);
+});
 
 function say(text) {
+  if ([...toasts.querySelectorAll(".toast-error p")].some((line) => line.textContent === text)) return;
   const item = document.createElement("div");
   item.className = "toast toast-error";
   const line = document.createElement("p");
   line.textContent = text;
-  item.append(document.createElement("span"), line);
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "button button-ghost button-s";
+  close.dataset.toastClose = "";
+  close.textContent = toasts.dataset.dismiss;
+  item.append(line, close);
   toasts.append(item);
 }
-
-const PASSING_MS = 6000;
 
 function dismiss(toast) {
   toast.dataset.leaving = "";
@@ -68,13 +134,17 @@ function prepareToast(toast) {
     close.hidden = false;
     close.addEventListener("click", () => dismiss(toast));
   }
-  if (!("passing" in toast.dataset)) return;
+  toast.querySelector("[data-toast-action]")?.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) dismiss(toast);
+  });
+  const seconds = Number(toast.dataset.passing);
+  if (!seconds) return;
   // It waits while someone points at it or has the focus inside it.
   const leave = () => {
-    if (toast.matches(":hover, :focus-within")) setTimeout(leave, PASSING_MS);
+    if (toast.matches(":hover, :focus-within")) setTimeout(leave, seconds * 1000);
     else dismiss(toast);
   };
-  setTimeout(leave, PASSING_MS);
+  setTimeout(leave, seconds * 1000);
 }
 
 toasts?.querySelectorAll(".toast").forEach(prepareToast);
@@ -85,6 +155,42 @@ if (toasts) {
     }
   }).observe(toasts, { childList: true });
 }
+
+// Whether there is a connection at all.
+const offline = document.getElementById("offline");
+function showConnection() {
+  if (offline) offline.hidden = navigator.onLine;
+}
+addEventListener("online", showConnection);
+addEventListener("offline", showConnection);
+showConnection();
+
+// Copying: the field beside the button can be selected where there is no script.
+function prepareCopy(button) {
+  const words = button.querySelector("[role=status]");
+  const copy = words.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      // The browser refuses (no https, no permission): selected, it can be copied by hand.
+      field.select();
+      return;
+    }
+    words.textContent = button.dataset.copied;
+    setTimeout(() => (words.textContent = copy), 2000);
+  });
+}
+
+/** Gives what came into the page what it has with script only. */
+function prepare(root) {
+  root.querySelectorAll("[data-copy][hidden]").forEach(prepareCopy);
+}
+
+prepare(document);
+document.addEventListener("htmx:load", (event) => prepare(event.detail.elt));
 
 // Passwords can be shown; the button's words come from the page, in its language.
 function addReveal(input) {

@@ -4,14 +4,16 @@ import re
 from dataclasses import dataclass
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.template.context import Context
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 
 from wavelength.names import provider_label
+from wavelength.portal import SECTIONS, Section
+from wavelength.toasts import ToastAction, action_of
 
 register = template.Library()
 
@@ -25,20 +27,10 @@ MARKS = {
     "x-ai": "xai",
 }
 
-SECTIONS: tuple[tuple[str, str | Promise, str], ...] = (
-    ("home", _("Overview"), "overview"),
-    ("chats:chat-list", _("Chats"), "chats"),
-    ("usage:report", _("Usage"), "usage"),
-    ("apikeys:key-list", _("Keys"), "key"),
-    ("chats:import", _("Import"), "import"),
-    ("accounts:profile", _("Profile"), "person"),
-    ("accounts:security", _("Security"), "shield"),
-)
 
-
-@dataclass(frozen=True)
-class Section:
-    """One entry of the navigation; `here` when the page shown belongs to it."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the navigation as it is drawn; `here` when the page shown belongs to it."""
 
     url: str
     label: str | Promise
@@ -47,16 +39,22 @@ class Section:
 
 
 @register.simple_tag(takes_context=True)
-def portal_sections(context: Context) -> list[Section]:
-    """The portal's sections in order. allauth's own pages belong to Security."""
+def portal_sections(context: Context) -> list[tuple[str | Promise, list[Entry]]]:
+    """The portal's sections in their groups, in order."""
     path = context["request"].path if "request" in context else ""
-    entries = []
-    for name, label, icon in SECTIONS:
-        url = reverse(name)
-        here = path == url if name == "home" else path.startswith(url)
-        here = here or (name == "accounts:security" and path.startswith("/accounts/"))
-        entries.append(Section(url, label, icon, here))
-    return entries
+    return [(title, [_entry(section, path) for section in sections]) for title, sections in SECTIONS]
+
+
+def _entry(section: Section, path: str) -> Entry:
+    url = reverse(section.name)
+    here = path == url if section.name == "home" else path.startswith(url)
+    return Entry(url, section.label, section.icon, here or bool(section.also and path.startswith(section.also)))
+
+
+@register.filter
+def toast_action(message: Message) -> ToastAction | None:
+    """What a message offers to do about itself."""
+    return action_of(message)
 
 
 @register.filter
