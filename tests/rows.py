@@ -11,7 +11,16 @@ from uuid import uuid4
 from accounts.models import AuditEvent, DataKey, Profile, User
 from apikeys.models import ApiKey, DeletedKey
 from chats.models import Chat, Handover, Message, SearchEntry, Source
-from usage.models import IdempotentRequest, Period, QuotaLimit, QuotaWindow, Reservation, UsageRecord
+from usage.models import (
+    AdviceDismissal,
+    AdviceKind,
+    IdempotentRequest,
+    Period,
+    QuotaLimit,
+    QuotaWindow,
+    Reservation,
+    UsageRecord,
+)
 from usage.models import Source as UsageSource
 from wavelength.tenancy import tenant
 from wavelength.tenancy.models import TenantModel
@@ -133,5 +142,8 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     QuotaLimit: _quota_limit,
     QuotaWindow: _quota_window,
     Reservation: _reservation,
+    AdviceDismissal: lambda person: AdviceDismissal(
+        user=person, kind=AdviceKind.DAY, subject=uuid4().hex, until=MOMENT + timedelta(days=30)
+    ),
     IdempotentRequest: lambda person: IdempotentRequest(user=person, scope="request", key=uuid4().hex),
 }

@@ -202,6 +202,30 @@ class IdempotentRequest(TenantModel):
         constraints = [models.UniqueConstraint(fields=["user", "scope", "key"], name="idempotentrequest_unique")]
 
 
+class AdviceKind(models.TextChoices):
+    CHEAPER = "cheaper", "Cheaper model"
+    QUOTA = "quota", "Quota that ends early"
+    DAY = "day", "Unusual day"
+    KEY_IDLE = "key_idle", "Unused key"
+    KEY_FAILING = "key_failing", "Failing key"
+
+
+class AdviceDismissal(TenantModel):
+    """Advice of one kind about one subject that the person does not want to read before `until`."""
+
+    operator_columns: ClassVar[tuple[str, ...]] = ()
+
+    kind = models.CharField(max_length=16, choices=AdviceKind)
+    subject = models.CharField(max_length=32)
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "kind", "subject"], name="advicedismissal_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} until {self.until:%Y-%m-%d %H:%M}"
+
+
 class ModelPrice(models.Model):
     """An administrator's price of one model, in US dollars a million tokens; it stands before genai-prices' own.
 

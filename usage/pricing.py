@@ -77,6 +77,13 @@ def listed_rates(provider: str, model: str) -> Rates | None:
     return rates[-1] if rates else None
 
 
+@lru_cache(maxsize=64)
+def names_sold(provider: str) -> tuple[str, ...]:
+    """The models that genai-prices lists of a provider and does not call deprecated, by their own names."""
+    seller = find_provider_by_id(get_snapshot().providers, provider.lower().strip())
+    return () if seller is None else tuple(model.id for model in seller.models if not model.deprecated)
+
+
 def own_rates(price: "ModelPrice") -> Rates:
     """The rates of an administrator's price, as the functions in the database apply them."""
     return Rates(

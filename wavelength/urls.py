@@ -10,7 +10,7 @@ from accounts.reactivation import account_reactivation
 from wavelength.api import api
 from wavelength.contract import failure
 from wavelength.health import healthz
-from wavelength.pages import home
+from wavelength.pages import advice_dismissal, advice_return, home
 
 
 @non_atomic_requests
@@ -29,6 +29,8 @@ urlpatterns = [
     path("media/avatars/<uuid:picture>.webp", avatar, name="avatar"),
     path("admin/", admin.site.urls),
     path("", home, name="home"),
+    path("advice/dismissal/", advice_dismissal, name="advice-dismissal"),
+    path("advice/return/", advice_return, name="advice-return"),
     path("", include("accounts.urls")),
     path("keys/", include("apikeys.urls")),
     path("", include("usage.urls")),

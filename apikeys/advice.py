@@ -1,0 +1,73 @@
+"""Advice about one's keys: those that do not work, and those that nobody uses."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from apikeys.models import ApiKey
+from usage.models import AdviceKind
+from usage.recommendations import REMEMBERED, Advice, subject_of
+
+UNUSED: Final = timedelta(days=60)
+
+
+def key_advice(keys: Iterable[ApiKey], at: datetime) -> list[Advice]:
+    """What to do about keys that are switched on; each comes `with_use`. Those that fail go first."""
+    active = [key for key in keys if key.is_active]
+    failing = [key for key in active if key.is_valid is False]
+    return [*(_failing(key, at) for key in failing), *_unused(active, at)]
+
+
+def _failing(key: ApiKey, at: datetime) -> Advice:
+    problem = key.validation_error or _("This key does not work.")
+    return Advice(
+        kind=AdviceKind.KEY_FAILING,
+        # Another problem is another piece of advice.
+        subject=subject_of(key.pk, problem, key.updated_at.isoformat()),
+        until=at + REMEMBERED,
+        sentence=format_html("{}: {}", _name(key), problem),
+        figures=[(_("Checked"), _stamp(key.last_validated)), (_("Last used"), _stamp(key.last_used_at))],
+        note=_("Switched on keys are checked once a day, and when you ask for it."),
+        action=_("Look at your keys"),
+        url=reverse("apikeys:key-list"),
+        urgent=True,
+    )
+
+
+def _unused(keys: Iterable[ApiKey], at: datetime) -> Iterator[Advice]:
+    for key in keys:
+        since = max(key.created_at, key.last_used_at or key.created_at)
+        if key.is_valid is False or at - since < UNUSED:
+            continue
+        days = (at - since).days
+        said = _("{key} has not been used for {days} days.") if key.last_used_at else (
+            _("{key} was added {days} days ago and never used.")
+        )  # fmt: skip
+        yield Advice(
+            kind=AdviceKind.KEY_IDLE,
+            subject=subject_of(key.pk, since.isoformat()),
+            until=at + UNUSED,
+            sentence=format_html(said, key=_name(key), days=days),
+            figures=[(_("Last used"), _stamp(key.last_used_at)), (_("Added"), _stamp(key.created_at))],
+            note=_(
+                "Only what goes through Wavelength is known here. A key that nobody needs is best deleted, and revoked"
+                " at its provider."
+            ),
+            action=_("Look at your keys"),
+            url=reverse("apikeys:key-list"),
+        )
+
+
+def _name(key: ApiKey) -> SafeString:
+    return format_html("{} · <bdi>{}</bdi>", key.provider_info.label, key.key_name)
+
+
+def _stamp(moment: datetime | None) -> str:
+    return date_format(localtime(moment), "j M Y, H:i") if moment else _("never")
