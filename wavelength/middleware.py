@@ -37,6 +37,7 @@ SENTENCES = {
     415: ("unsupported_media_type", "Send the body as application/json."),
     429: ("too_many_requests", "Too many requests. Please wait a moment."),
     500: ("internal_error", "Something went wrong on our side. Please try again."),
+    503: ("unavailable", "The service is not available just now. Please try again in a moment."),
 }
 
 

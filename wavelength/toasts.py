@@ -5,7 +5,7 @@ page can post it later, or twice.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from django.contrib import messages
 from django.contrib.messages.storage.base import Message
@@ -24,11 +24,19 @@ class ToastAction:
 
 def offer(request: HttpRequest, sentence: str, action: ToastAction, *, level: int = messages.SUCCESS) -> None:
     """Say a sentence on this page's answer or on the next page, with a button beside it."""
-    asked = {"label": str(action.label), "url": action.url, "target": action.target, "fields": action.fields}
-    messages.add_message(request, level, sentence, extra_tags=json.dumps(asked))
+    messages.add_message(request, level, sentence, extra_tags=_packed(action))
+
+
+def message_with(sentence: str, action: ToastAction) -> Message:
+    """The message that `offer` makes."""
+    return Message(messages.SUCCESS, sentence, extra_tags=_packed(action))
 
 
 def action_of(message: Message) -> ToastAction | None:
     """What `offer` put into a message; None where it is an ordinary one."""
     tags = message.extra_tags or ""
     return ToastAction(**json.loads(tags)) if tags.startswith("{") else None
+
+
+def _packed(action: ToastAction) -> str:
+    return json.dumps(asdict(action) | {"label": str(action.label)})

@@ -10,7 +10,9 @@ from accounts.reactivation import account_reactivation
 from wavelength.api import api
 from wavelength.contract import failure
 from wavelength.health import healthz
+from wavelength.offline import offline, service_worker
 from wavelength.pages import advice_dismissal, advice_return, home
+from wavelength.styleguide import styleguide
 
 
 @non_atomic_requests
@@ -21,6 +23,8 @@ def no_such_api(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("offline/", offline, name="offline"),
+    path("service-worker.js", service_worker, name="service-worker"),
     path("api/auth/", include("accounts.nextauth_urls")),
     path("api/", api.urls),
     re_path(r"^api(?:/(?P<rest>.*))?$", no_such_api),
@@ -28,6 +32,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("media/avatars/<uuid:picture>.webp", avatar, name="avatar"),
     path("admin/", admin.site.urls),
+    path("styleguide/", styleguide, name="styleguide"),
     path("", home, name="home"),
     path("advice/dismissal/", advice_dismissal, name="advice-dismissal"),
     path("advice/return/", advice_return, name="advice-return"),
@@ -36,3 +41,6 @@ urlpatterns = [
     path("", include("usage.urls")),
     path("", include("chats.urls")),
 ]
+
+handler500 = "wavelength.refusals.server_error"
+handler429 = "wavelength.refusals.too_many_requests"  # allauth's name

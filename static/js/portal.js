@@ -236,3 +236,10 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   search.focus();
 });
+
+// One page is kept for when there is no connection. Not on the sign-in pages, which a web client may serve as its own.
+if (document.querySelector(".shell-portal") && !location.pathname.startsWith("/accounts/")) {
+  navigator.serviceWorker?.register("/service-worker.js").catch(() => {
+    // Without https, or where the browser forbids it: then it shows its own page.
+  });
+}
