@@ -136,7 +136,7 @@ def show_chat(request: Request, chat_id: str) -> HttpResponseBase:
 def change_chat(request: Request, chat_id: str, body: Renamed) -> HttpResponseBase:
     """Rename a chat."""
     with _missing():
-        return _one(rename_chat(user_id=request.user.pk, shown_id=chat_id, title=body.title))
+        return _one(rename_chat(user_id=request.user.pk, chat=chat_id, title=body.title))
 
 
 @router.delete("/chats/{path:chat_id}", response=Answer[None])

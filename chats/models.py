@@ -1,18 +1,21 @@
 """Chats as they arrived from a client, their messages, what finds them, and the hand-overs they came by."""
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import ClassVar, TypedDict
+from unicodedata import category
+from uuid import UUID
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, Func, Sum, Value
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models.functions import Cast, Coalesce, Greatest, Now
 
 from chats.validation import MAX_ID, MAX_MODEL, MAX_STATUS
 from wavelength.tenancy.models import TenantModel
 
 SHOWN_ID_LENGTH = MAX_ID + 12
+KEPT = timedelta(hours=24)  # in which a deleted chat can be had back
+TURNING = frozenset({"Cc", "Cf", "Zl", "Zp"})  # of Unicode's categories
 
 
 class WordsField(models.Field[object, object]):
@@ -22,6 +25,11 @@ class WordsField(models.Field[object, object]):
         return "tsvector"
 
 
+def words_of(text: str) -> Func:
+    """The text as the search index keeps it."""
+    return Func(Cast(Value(text), models.TextField()), template="to_tsvector('simple', %(expressions)s)")
+
+
 class Totals(TypedDict):
     chats: int
     messages: int
@@ -29,8 +37,26 @@ class Totals(TypedDict):
 
 class ChatQuerySet(models.QuerySet["Chat"]):
     def present(self) -> "ChatQuerySet":
-        """All but tombstones."""
+        """All but the deleted."""
         return self.filter(deleted_at=None)
+
+    def named(self, chat: UUID | str) -> "ChatQuerySet":
+        """The one of this key, or of this id as the API shows it."""
+        if isinstance(chat, UUID):
+            return self.filter(pk=chat)
+        return self.none() if "\0" in chat else self.filter(shown_id=chat)
+
+    def restorable(self) -> "ChatQuerySet":
+        """The deleted that can still be had back."""
+        return self.filter(purge_at__gt=Now())
+
+    def delete_softly(self) -> int:
+        """Deletes those that are there; answers how many. For `KEPT` they can be had back."""
+        return self.present().update(deleted_at=Now(), purge_at=Now() + KEPT)
+
+    def restore(self) -> int:
+        """Takes back the deletion of those that can still be had back; answers how many."""
+        return self.restorable().update(deleted_at=None, purge_at=None)
 
     def newest_first(self) -> "ChatQuerySet":
         return self.order_by("-updated_at", "-id")
@@ -45,7 +71,8 @@ class Chat(TenantModel):
     """A conversation. The same chat is the one whose person, client id and creation time agree.
 
     `shown_id` is what the API calls it: the client's own id, with `~2` behind it for a second chat of that
-    id. A deleted chat stays as a tombstone (`deleted_at`) without content, so that no sync brings it back.
+    id. A deleted chat is gone for everyone at once (`deleted_at`); until `purge_at` its owner can have it back, then
+    it is emptied and stays as a tombstone, so that no sync brings it back.
     `updated_at` is the client's clock until the chat is changed here. `indexed` says whether the search index
     holds its present text.
     """
@@ -63,6 +90,7 @@ class Chat(TenantModel):
     indexed = models.BooleanField(default=False)
     stored_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
+    purge_at = models.DateTimeField(null=True, editable=False)
 
     objects = ChatQuerySet.as_manager()
 
@@ -79,6 +107,29 @@ class Chat(TenantModel):
                 fields=["user", "-updated_at", "-id"], name="chat_user_newest", condition=models.Q(deleted_at=None)
             ),
             models.Index(fields=["user"], name="chat_user_unindexed", condition=models.Q(indexed=False)),
+            models.Index(
+                fields=["user", "purge_at"], name="chat_user_purge", condition=models.Q(purge_at__isnull=False)
+            ),
+            # One for each order in which the list is shown, and one for the models it is narrowed to.
+            models.Index(
+                fields=["user", "-client_created_at", "-id"],
+                name="chat_user_created",
+                condition=models.Q(deleted_at=None),
+            ),
+            models.Index(
+                fields=["user", "-total_cost", "-id"], name="chat_user_cost", condition=models.Q(deleted_at=None)
+            ),
+            models.Index(
+                fields=["user", "-message_count", "-id"], name="chat_user_messages", condition=models.Q(deleted_at=None)
+            ),
+            models.Index(
+                fields=["user", "-total_tokens", "-id"], name="chat_user_tokens", condition=models.Q(deleted_at=None)
+            ),
+            models.Index(
+                fields=["user", "model", "-updated_at", "-id"],
+                name="chat_user_model",
+                condition=models.Q(deleted_at=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -89,17 +140,14 @@ class Chat(TenantModel):
         later = Greatest(Now(), F("updated_at") + timedelta(milliseconds=1))
         milliseconds = Func(Value("milliseconds"), later, function="date_trunc", output_field=models.DateTimeField())
         Chat.objects.filter(pk=self.pk).update(title=title, updated_at=milliseconds)
+        # The index has words of its title where it has those of its messages.
+        SearchEntry.objects.filter(pk=self.pk).update(words=words_of(title))
         self.refresh_from_db()
 
-    def bury(self) -> None:
-        """Takes away all it held and leaves a tombstone."""
-        SearchEntry.objects.filter(chat=self).delete()
-        Message.objects.filter(chat=self).delete()
-        self.title = self.model = self.status = ""
-        self.total_cost, self.total_tokens, self.message_count = Decimal(0), 0, 0
-        self.indexed = True
-        self.deleted_at = Now()
-        self.save()
+    @property
+    def plain_title(self) -> str:
+        """The title for where no markup can hold it: without what turns the direction of text, or breaks lines."""
+        return " ".join("".join(letter for letter in self.title if category(letter) not in TURNING).split())
 
 
 class Role(models.TextChoices):
@@ -141,7 +189,7 @@ class Message(TenantModel):
 
 
 class SearchEntry(TenantModel):
-    """The words of one message, in the index; its `id` is the message's.
+    """The words of one message, or of a chat's title, in the index; its `id` is the message's or the chat's.
 
     Kept apart because making it costs four times what storing the message does: `index_chats` writes it
     after a hand-over, and until then a search reads the messages themselves.

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -21,16 +20,15 @@ from django.views.decorators.vary import vary_on_headers
 from chats.forms import ImportForm
 from chats.models import Chat, Message, Role, Source
 from chats.payload import ShapeError, TooLargeError
-from chats.reading import BadCursorError, page_of_chats
+from chats.reading import BadCursorError
 from chats.rendering import render_markdown
 from chats.scanning import NotJsonError
-from chats.search import search
+from chats.showing import address, list_context
 from chats.sync import Report, take_over
 from chats.uploads import FORM_MAX_BYTES, InMemoryHandler
 from wavelength.portal import PageRequest
 from wavelength.templatetags.figures import compact, duration, money
 
-CHATS_A_PAGE = 30
 MESSAGES_A_PAGE = 50
 CHARACTERS_SHOWN = 100_000
 
@@ -39,15 +37,12 @@ CHARACTERS_SHOWN = 100_000
 @require_safe
 @vary_on_headers("HX-Request")
 def chat_list(request: PageRequest) -> HttpResponse:
-    """One's chats, newest first, or those that a search finds."""
-    query = request.GET.get("q", "").strip()
-    context = _found(request, query) if query else _page(request)
-    if context is None:
-        return redirect("chats:chat-list")
-    if request.htmx:
-        return render(request, "chats/chats.html#list", context)
-    context["any_chats"] = bool(context["chats"]) or Chat.objects.present().exists()
-    return render(request, "chats/chats.html", context)
+    """One's chats: those that a search and filters leave, in the order wanted."""
+    try:
+        context = list_context(user_id=request.user.pk, asked=request.GET)
+    except BadCursorError:
+        return redirect(address(request.GET, "after", "before"))
+    return render(request, f"chats/chats.html{'#list' if request.htmx else ''}", context)
 
 
 @login_required
@@ -126,22 +121,6 @@ class ShownMessage:
     reasoning: SafeString | None
     figures: list[str]
     length: int | None
-
-
-def _page(request: PageRequest) -> dict[str, Any] | None:
-    cursor = request.GET.get("cursor") or None
-    try:
-        page = page_of_chats(user_id=request.user.pk, cursor=cursor, limit=CHATS_A_PAGE)
-    except BadCursorError:
-        return None
-    here = reverse("chats:chat-list")
-    following = f"{here}?{urlencode({'cursor': page.next_cursor})}" if page.next_cursor else None
-    rows = [{"chat": chat, "excerpt": ""} for chat in page.chats]
-    return {"chats": rows, "query": "", "first_page": here if cursor else None, "next_page": following}
-
-
-def _found(request: PageRequest, query: str) -> dict[str, Any]:
-    return {"chats": search(user_id=request.user.pk, query=query[:200]), "query": query}
 
 
 def _beginning(field: str) -> Left:

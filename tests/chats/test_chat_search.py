@@ -1,16 +1,23 @@
 """Search, through the definer function."""
 
+from uuid import UUID
+
 import pytest
 from django.db import connection, connections, transaction
 from django.db.utils import ProgrammingError
 from django.test import Client
 
 from accounts.models import User
-from chats.models import Chat, SearchEntry
-from chats.search import index_chats, search
+from chats.listing import Found, Wanted, list_chats
+from chats.models import Chat, Message, SearchEntry
+from chats.search import index_chats
 from chats.tasks import index_chats_of, index_later
 from tests.chats.payloads import chat, hand_over, message, payload, synchronise
 from wavelength.tenancy import tenant
+
+
+def search(*, user_id: UUID, query: str, limit: int = 30) -> list[Found]:
+    return list_chats(user_id=user_id, wanted=Wanted(query=query), limit=limit).rows
 
 
 @pytest.mark.parametrize("indexed", [False, True], ids=["before the index", "indexed"])
@@ -29,9 +36,6 @@ from wavelength.tenancy import tenant
         ("pack", ["trip", "list"]),
         ("ack", []),
         ("тест", ["list"]),
-        ("", []),
-        ("   ", []),
-        ("\0", []),
         ("'; DROP TABLE chats_chat; --", []),
         ("-", []),
         ('"', []),
@@ -54,6 +58,13 @@ def test_it_works(as_alice: Client, alice: User, query: str, found: list[str], i
         assert index_chats(user_id=alice.pk) == 2
 
     assert [match.chat.shown_id for match in search(user_id=alice.pk, query=query)] == found
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\0"])
+def test_no_words_leave_the_list_as_it_is(as_alice: Client, alice: User, query: str) -> None:
+    synchronise(as_alice, chat("c1"))
+
+    assert [match.chat.shown_id for match in search(user_id=alice.pk, query=query)] == ["c1"]
 
 
 @pytest.mark.parametrize("indexed", [False, True])
@@ -89,10 +100,51 @@ def test_shows_the_message_and_a_line_of_it(as_alice: Client, alice: User) -> No
 
     (match,) = search(user_id=alice.pk, query="treasure")
 
-    assert match.message is not None
-    assert match.message.client_id == "m1"
-    assert "here is the treasure, dug into sand" in match.excerpt
-    assert len(match.excerpt) <= 162
+    with tenant(alice.pk):
+        assert match.message_id == Message.objects.get(client_id="m1").pk
+    assert "here is the <mark>treasure</mark>, dug into sand" in match.excerpt
+    assert len(match.excerpt) < 400
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_marks_words_in_titles_and_leaves_the_rest_as_it_is(as_alice: Client, alice: User, indexed: bool) -> None:
+    title = "Where <b>treasure</b> & \x01gold\x02\x03 is: a<b, https://treasure.example/?a=1&b=2"
+    synchronise(as_alice, chat("c1", title=title))
+    if indexed:
+        index_chats(user_id=alice.pk)
+
+    (match,) = search(user_id=alice.pk, query="treasur")
+
+    assert match.message_id is None
+    assert match.excerpt == ""
+    assert match.title.startswith("Where &lt;b&gt;<mark>treasure</mark>&lt;/b&gt; &amp;  gold   is: a&lt;b, https://")
+
+
+def test_a_new_title_is_found_at_once_and_the_old_one_no_more(as_alice: Client, alice: User) -> None:
+    synchronise(as_alice, chat("c1", message("m1"), title="Treasure"))
+    index_chats(user_id=alice.pk)
+
+    as_alice.put("/api/chats/c1", {"title": "Sand"}, content_type="application/json")
+
+    assert search(user_id=alice.pk, query="treasure") == []
+    assert [match.chat.title for match in search(user_id=alice.pk, query="sand")] == ["Sand"]
+
+
+HOSTILE = (
+    "<script>alert(1)</script> treasure <img src=x onerror=alert(1)> <svg onload=alert(1)> <math><mtext></math>"
+    " \x01<mark onclick=x>\x02 &lt;script&gt; \u202eesrever"
+)
+
+
+def test_what_it_shows_is_inert(as_alice: Client, alice: User) -> None:
+    synchronise(as_alice, chat("c1", message("m1", content=HOSTILE), title=HOSTILE))
+
+    (match,) = search(user_id=alice.pk, query="treasure")
+
+    for shown in (match.title, match.excerpt):
+        assert "<mark>treasure</mark>" in shown
+        assert "<" not in shown.replace("<mark>", "").replace("</mark>", "")
+        assert "alert(1)&lt;/script&gt;" in shown
 
 
 def test_changed_and_deleted_text_is_not_found_any_more(as_alice: Client, alice: User) -> None:
@@ -137,7 +189,7 @@ def test_hand_over_has_the_index_made(as_alice: Client, alice: User) -> None:
     assert pending_jobs(alice) == 1
     index_chats_of(str(alice.pk))
     with tenant(alice.pk):
-        assert SearchEntry.objects.count() == 3
+        assert SearchEntry.objects.count() == 3 + 2  # messages and titles
         assert not Chat.objects.filter(indexed=False).exists()
 
 

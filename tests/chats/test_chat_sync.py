@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 
 from accounts.models import User
+from chats.changes import empty_deleted_chats
 from chats.models import Chat
 from tests.chats.payloads import (
     all_chats,
@@ -137,6 +139,10 @@ def test_deleted_chat_does_not_come_back(as_alice: Client, alice: User) -> None:
     assert figures(response) == (0, 0, 0, 1)
     assert all_chats(as_alice) == []
     assert hand_over(as_alice, payload(chat("c1", message("m1")))).json()["data"]["migratedChats"] == 0
+    with tenant(alice.pk):
+        Chat.objects.update(purge_at=Now())
+    empty_deleted_chats(user_id=alice.pk)
+    assert figures(synchronise(as_alice, chat("c1", message("m1"), updatedAt=NEWER))) == (0, 0, 0, 1)
     with tenant(alice.pk):
         tombstone = Chat.objects.get()
     assert (tombstone.title, tombstone.model, tombstone.message_count) == ("", "", 0)

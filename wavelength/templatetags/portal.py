@@ -1,6 +1,5 @@
 """What every page of the portal shows around its content."""
 
-import re
 from dataclasses import dataclass
 
 from django import template
@@ -8,8 +7,6 @@ from django.contrib.messages.storage.base import Message
 from django.template.context import Context
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.html import conditional_escape, format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from wavelength.names import provider_label
 from wavelength.portal import SECTIONS, Section
@@ -79,20 +76,6 @@ def provider_name(provider: str) -> str:
 def model_name(model: str | None) -> str:
     """A model without its maker, whose mark stands before it."""
     return (model or "").rpartition("/")[2] or (model or "")
-
-
-@register.filter
-def marked(text: str, query: str) -> SafeString:
-    """The text with the words of a search marked, wherever a word begins with one."""
-    words = [re.escape(word) for word in re.findall(r"\w+", query)]
-    if not words:
-        return conditional_escape(text)
-    pieces = re.split(rf"\b({'|'.join(words)})", text, flags=re.IGNORECASE)
-    return format_html_join(
-        "",
-        "{}",
-        ((format_html("<mark>{}</mark>", piece) if index % 2 else piece,) for index, piece in enumerate(pieces)),
-    )
 
 
 @register.filter
