@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
+from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import AuditEvent
+from accounts.models import Actor, AuditEvent
 from wavelength.names import provider_label
 
 Text = str | Promise
@@ -19,9 +21,27 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "account.deactivated": _("Account deactivated"),
     "account.reactivated": _("Account activated again"),
     "session.started": _("Signed in"),
+    "session.failed": _("Failed attempt to sign in"),
+    "session.ended": _("Signed out another browser"),
+    "session.others_ended": _("Signed out everywhere else"),
+    "confirmation.failed": _("Failed to confirm that it is you"),
+    "email.change_asked": _("New e-mail address asked for"),
+    "email.change_cancelled": _("Change of the e-mail address cancelled"),
     "email.changed": _("E-mail address changed"),
+    "password.set": _("Password set"),
     "password.changed": _("Password changed"),
+    "password.reset": _("Password reset through a link by mail"),
+    "twofactor.on": _("Two-factor sign-in switched on"),
+    "twofactor.off": _("Two-factor sign-in switched off"),
+    "recovery.made": _("New recovery codes made"),
+    "recovery.viewed": _("Recovery codes looked at"),
+    "recovery.downloaded": _("Recovery codes downloaded"),
+    "recovery.removed": _("Recovery codes removed"),
+    "passkey.added": _("Passkey added"),
+    "passkey.renamed": _("Passkey renamed"),
+    "passkey.removed": _("Passkey removed"),
     "social.connected": _("Sign-in with a provider connected"),
+    "social.disconnected": _("Sign-in with a provider disconnected"),
     "key.added": _("Provider key added"),
     "key.replaced": _("Provider key replaced"),
     "key.deleted": _("Provider key deleted"),
@@ -31,30 +51,89 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "budget.set": _("Own budget set"),
     "budget.removed": _("Own budget removed"),
 }
+# What a person should look at, even in passing.
+WARNINGS: Final[frozenset[str]] = frozenset({"session.failed", "confirmation.failed"})
 # What of an event's details is worth a second line.
-DETAILS: Final[tuple[str, ...]] = ("provider", "period", "after", "ip")
-SHOWN_AS: Final[Mapping[str, Callable[[Any], str]]] = {
+DETAILS: Final[tuple[str, ...]] = ("way", "provider", "name", "period", "after", "browser", "count")
+WAYS: Final[Mapping[str, Text]] = {
+    "password": _("with the password"),
+    "passkey": _("with a passkey"),
+    "code": _("with a code"),
+    "link": _("with a link by mail"),
+    "google": _("with Google"),
+    "github": _("with GitHub"),
+}
+SHOWN_AS: Final[Mapping[str, Callable[[Any], Text]]] = {
     "provider": provider_label,
+    "way": lambda way: WAYS.get(way, ""),
+}
+ACTORS: Final[Mapping[str, Text]] = {
+    Actor.OPERATOR: _("An administrator"),
+    Actor.SYSTEM: _("Wavelength"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One line of the trail."""
+    """One line of the trail: what, with what of it, from where; ``who`` is empty where it was its owner."""
 
     at: datetime
     sentence: Text
     detail: str
+    device: str
+    address: str
+    who: Text
+    is_warning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPage:
+    """Some of the trail, newest first; ``older`` is the cursor of what follows, empty at the end."""
+
+    events: list[Activity]
+    older: str
 
 
 def latest_activity(limit: int) -> list[Activity]:
     """The tenant's latest events, newest first; inside `tenant()` or a person's request."""
-    return [
-        Activity(at=event.at, sentence=SENTENCES.get(event.kind, event.kind), detail=_detail(event.details))
-        for event in AuditEvent.objects.order_by("-at")[:limit]
-    ]
+    return activity_page(limit).events
+
+
+def activity_page(limit: int, *, before: str = "") -> ActivityPage:
+    """A page of the tenant's events: those older than an earlier page's cursor, or the latest (a made-up one, too)."""
+    events = list(_older_than(before)[: limit + 1])
+    more = len(events) > limit
+    return ActivityPage([_shown(event) for event in events[:limit]], _cursor(events[limit - 1]) if more else "")
+
+
+def _older_than(cursor: str) -> QuerySet[AuditEvent]:
+    events = AuditEvent.objects.order_by("-at", "-id")
+    moment, _dot, event_id = cursor.partition(".")
+    try:
+        at, last = datetime.fromtimestamp(int(moment) / 1_000_000, UTC), UUID(event_id)
+    except (ValueError, OverflowError, OSError):
+        return events
+    return events.filter(Q(at__lt=at) | Q(at=at, id__lt=last), at__lte=at)
+
+
+def _cursor(event: AuditEvent) -> str:
+    microseconds = round(event.at.timestamp() * 1_000_000)
+    return f"{microseconds}.{event.pk.hex}"
+
+
+def _shown(event: AuditEvent) -> Activity:
+    return Activity(
+        at=event.at,
+        sentence=SENTENCES.get(event.kind, event.kind),
+        detail=_detail(event.details),
+        device=event.device or "",
+        # Older events hold it among their details.
+        address=event.address or str(event.details.get("ip") or ""),
+        who=ACTORS.get(event.actor or "", ""),
+        is_warning=event.kind in WARNINGS,
+    )
 
 
 def _detail(details: Mapping[str, Any]) -> str:
-    shown = (SHOWN_AS.get(name, str)(details[name]) for name in DETAILS if details.get(name))
-    return " · ".join(shown)
+    shown = (str(SHOWN_AS.get(name, str)(details[name])) for name in DETAILS if details.get(name))
+    return " · ".join(part for part in shown if part)

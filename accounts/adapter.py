@@ -3,10 +3,10 @@
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.internal.flows.signup import prevent_enumeration
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
-from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 
@@ -34,8 +34,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def post_login(self, request: HttpRequest, user: User, **login: Any) -> HttpResponse:
-        """Remember in the person's trail that they signed in, and from where."""
-        audit.record_for(user.pk, "session.started", ip=self._address_of(request))
+        """Remember in the person's trail that they signed in, and how."""
+        audit.record_for(user.pk, "session.started", way=_way_in(request))
         response: HttpResponse = super().post_login(request, user, **login)
         return response
 
@@ -57,11 +57,6 @@ class AccountAdapter(DefaultAccountAdapter):
                 return
         super().send_mail(template_prefix, email, context)
 
-    def set_password(self, user: User, password: str) -> None:
-        """Set a password (changed, reset or first) and remember that in the person's trail."""
-        super().set_password(user, password)
-        audit.record_for(user.pk, "password.changed")
-
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Confirm an address; where it replaces another one, the trail remembers both."""
         before = User.objects.values_list("email", flat=True).get(pk=email_address.user_id)
@@ -70,9 +65,19 @@ class AccountAdapter(DefaultAccountAdapter):
             audit.record_for(email_address.user_id, "email.changed", before=before, after=email_address.email)
         return confirmed
 
-    def _address_of(self, request: HttpRequest) -> str | None:
-        try:
-            return str(self.get_client_ip(request))
-        except PermissionDenied:
-            # Served through a socket that names no address.
-            return None
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Remember a wrong password in the trail of whose it would have been; nobody is told whether there is one."""
+        if isinstance(request.user, User):
+            audit.record(request.user.pk, "confirmation.failed", way="password")
+        elif email := credentials.get("email"):
+            audit.record_failed_signin(str(email), way="password")
+
+
+def _way_in(request: HttpRequest) -> str:
+    """How the person just signed in: `password`, `passkey`, a provider's id, or where a link led them."""
+    # allauth keeps what they showed, in order; a second factor comes after what it seconds.
+    shown: list[dict[str, Any]] = request.session.get(AUTHENTICATION_METHODS_SESSION_KEY, [])
+    first = shown[0] if shown else {}
+    if first.get("method") == "mfa":
+        return "passkey"
+    return str(first.get("provider") or first.get("method") or "link")

@@ -109,10 +109,11 @@ class SystemKeyAdmin(OperatorModelAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(_AboutPerson):
-    list_display = ("at", "user", "kind", "details")
-    search_fields = ("user__email", "kind")
+    list_display = ("at", "user", "kind", "details", "actor", "address", "device")
+    list_filter = ("actor",)
+    search_fields = ("user__email", "kind", "request_id")
     ordering = ("-at",)
-    fields = ("id", "user", "kind", "details", "at")
+    fields = ("id", "user", "kind", "details", "at", "actor", "address", "device", "request_id")
 
 
 @admin.register(AnonymousSession)

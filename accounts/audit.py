@@ -1,18 +1,70 @@
-"""The audit trail: what happened to an account, only ever added to."""
+"""The audit trail: what happened to an account, only ever added to.
 
-from typing import Any
+An event also says who did it, from which address and device, and in which request; that comes from the request being
+served (wavelength/caller.py), so nobody passes it on.
+"""
+
+from typing import Any, TypedDict
 from uuid import UUID
 
-from accounts.models import AuditEvent
+from django.db import connections
+
+from accounts.models import Actor, AuditEvent, User
+from wavelength.caller import Caller, current_caller
+from wavelength.ids import uuid7
 from wavelength.tenancy import nobody, tenant
+
+
+class Origin(TypedDict):
+    """Where an event comes from."""
+
+    actor: Actor
+    address: str | None
+    device: str | None
+    request_id: str | None
 
 
 def record(user_id: UUID, kind: str, **details: Any) -> None:
     """Add an event to the person's trail, inside their ``tenant()``; details hold no secret."""
-    AuditEvent.objects.create(user_id=user_id, kind=kind, details=details)
+    AuditEvent.objects.create(user_id=user_id, kind=kind, details=details, **origin_of_event(user_id))
 
 
 def record_for(user_id: UUID, kind: str, **details: Any) -> None:
     """The same where the person is not the one being served: at signing in, from a link in a letter."""
     with nobody(), tenant(user_id):
         record(user_id, kind, **details)
+
+
+def record_failed_signin(email: str, *, way: str) -> None:
+    """Remember that somebody who is not signed in tried to be the owner of an address; nothing when nobody owns it.
+
+    Through a definer function, because whoever tries is nobody's tenant. ``way`` is ``password``.
+    """
+    caller = current_caller()
+    values = (caller.address, caller.device, caller.request_id) if caller else (None, None, None)
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT record_failed_signin(%s, %s, %s, %s::inet, %s, %s)",
+            [uuid7(), email[:254], way, *values],
+        )
+
+
+def origin_of_event(user_id: UUID) -> Origin:
+    """Who does what happens to this person now, and from where."""
+    caller = current_caller()
+    if caller is None:
+        return {"actor": Actor.SYSTEM, "address": None, "device": None, "request_id": None}
+    return {
+        "actor": _actor(caller, user_id),
+        "address": caller.address,
+        "device": caller.device,
+        "request_id": caller.request_id,
+    }
+
+
+def _actor(caller: Caller, user_id: UUID) -> Actor:
+    # A call of the API that looked for nobody entered by itself, as the person of its session.
+    person = getattr(caller.request, "user", None)
+    if person is None or person.pk == user_id:
+        return Actor.OWNER
+    return Actor.OPERATOR if isinstance(person, User) and person.is_staff else Actor.STRANGER

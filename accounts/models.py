@@ -169,18 +169,37 @@ class SystemKey(models.Model):
     rewrapped_at = models.DateTimeField(null=True, editable=False)
 
 
+class Actor(models.TextChoices):
+    """Who made an event happen."""
+
+    OWNER = "owner", "The person"
+    OPERATOR = "operator", "An administrator"
+    STRANGER = "stranger", "Somebody not signed in as them"
+    SYSTEM = "system", "Wavelength itself"
+
+
 class AuditEvent(TenantModel):
-    """Something that happened to an account; only ever added to."""
+    """Something that happened to an account; only ever added to.
+
+    ``actor`` and what follows say where it came from: null in events older than these columns, and where a job or
+    command did it.
+    """
 
     app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT")
-    operator_columns: ClassVar[tuple[str, ...]] = ("id", "user_id", "kind", "details", "at")
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "user_id", "kind", "details", "at", "actor", "address", "device", "request_id",
+    )  # fmt: skip
 
     kind = models.CharField(max_length=64)
     details = models.JSONField(default=dict)
     at = models.DateTimeField(db_default=Now(), editable=False)
+    actor = models.CharField(max_length=16, choices=Actor, null=True)
+    address = models.GenericIPAddressField(null=True)
+    device = models.CharField(max_length=64, null=True)
+    request_id = models.CharField(max_length=64, null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["user", "-at"], name="auditevent_user_at")]
+        indexes = [models.Index(fields=["user", "-at", "-id"], name="auditevent_user_at_id")]
 
 
 class AnonymousSession(models.Model):

@@ -83,6 +83,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Before anybody is signed in or created: apply the rules on top of this file."""
         if sociallogin.state.get("process") == AuthProcess.CONNECT:
+            # It has done its work, and may not wait in the session while the person shows that it is them.
+            sociallogin.token = None
             return
         provider = sociallogin.account.provider
         if email := sociallogin._did_authenticate_by_email:  # noqa: SLF001  # allauth has no other name for it

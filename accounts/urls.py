@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts import security_views, views
 
 app_name = "accounts"
 urlpatterns = [
     path("profile/", views.profile, name="profile"),
     path("profile/avatar/", views.avatar, name="avatar"),
     path("profile/avatar/deletion/", views.avatar_deletion, name="avatar-deletion"),
-    path("security/", views.security, name="security"),
+    path("security/", security_views.security, name="security"),
+    path("security/activity/", security_views.activity, name="activity-list"),
+    path("security/browsers/<int:browser_id>/end/", security_views.browser_end, name="browser-end"),
+    path("security/browsers/others/end/", security_views.other_browsers_end, name="other-browsers-end"),
 ]

@@ -172,6 +172,7 @@ MIDDLEWARE = [
     "wavelength.middleware.ApiEnvelopeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "wavelength.middleware.CrossOriginMiddleware",
+    "wavelength.caller.CallerMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "wavelength.middleware.ApiMiddleware",
     # Calls of the JSON API are answered by now: what follows is for pages.
@@ -180,6 +181,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "accounts.middleware.PersonMiddleware",
+    "accounts.browsers.LastSeenMiddleware",
     "accounts.shell.PersonalPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -251,7 +253,14 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
 }
 # Days in which a deactivated account can be had back; then it is erased.
 DEACTIVATED_RETENTION_DAYS = env.int("DEACTIVATED_RETENTION_DAYS", default=30)
+# Setting up or giving up a way in asks for the password or a second factor once more, unless that was minutes ago.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+# Nobody is signed in without a confirmed address, so an unconfirmed one is a change that is under way: whoever has a
+# second factor may change their address, too.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"add_webauthn": "accounts.signin_forms.NewPasskeyForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 
 SESSION_ENGINE = "accounts.sessions"

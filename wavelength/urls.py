@@ -29,6 +29,7 @@ urlpatterns = [
     path("api/", api.urls),
     re_path(r"^api(?:/(?P<rest>.*))?$", no_such_api),
     path("accounts/reactivate/<str:token>/", account_reactivation, name="account_reactivation"),
+    path("accounts/", include("accounts.signin_urls")),
     path("accounts/", include("allauth.urls")),
     path("media/avatars/<uuid:picture>.webp", avatar, name="avatar"),
     path("admin/", admin.site.urls),

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -64,6 +65,12 @@ def _passkey(person: User) -> int:
     return key
 
 
+def _browser(person: User) -> int:
+    key = signed_in(person).session.session_key
+    browser: int = UserSession.objects.create(user=person, session_key=key, ip="192.0.2.1").pk
+    return browser
+
+
 @dataclass(frozen=True)
 class Ids:
     """What an address's parameter names: makes one of a person's, and one of nobody's."""
@@ -78,6 +85,7 @@ CHAT = Ids("chat_id", lambda person: _chat(person).pk)
 CHAT_AS_SHOWN = Ids("chat_id", lambda person: _chat(person).shown_id, lambda: uuid4().hex)
 RESERVATION = Ids("reservation_id", _reservation)
 PASSKEY = Ids("pk", _passkey, lambda: 2**31 - 1)
+BROWSER = Ids("browser_id", _browser, lambda: 2**31 - 1)
 IDS: dict[str, Ids] = {
     "api/profile/api-keys/<uuidstr:key_id>": KEY,
     "api/profile/api-keys/<uuidstr:key_id>/validation": KEY,
@@ -85,6 +93,7 @@ IDS: dict[str, Ids] = {
     "api/usage/reservations/<uuidstr:reservation_id>": RESERVATION,
     "accounts/2fa/webauthn/keys/<int:pk>/remove/": PASSKEY,
     "accounts/2fa/webauthn/keys/<int:pk>/edit/": PASSKEY,
+    "security/browsers/<int:browser_id>/end/": BROWSER,
     "keys/<uuid:key_id>/": KEY,
     "keys/<uuid:key_id>/secret/": KEY,
     "keys/<uuid:key_id>/validation/": KEY,

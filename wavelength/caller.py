@@ -1,0 +1,66 @@
+"""Who sends the request that is being served: their network address, their device, the request's id."""
+
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from wavelength.addresses import client_address
+from wavelength.devices import device_of
+from wavelength.ids import uuid7
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Caller:
+    """The request that is being served, as what is remembered of it; each part is looked at when it is asked for."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def address(self) -> str | None:
+        """The network address, None where the server knows none (a Unix socket)."""
+        try:
+            return str(ip_address(client_address(self.request).partition("%")[0]))
+        except ValueError:
+            return None
+
+    @cached_property
+    def device(self) -> str:
+        """Browser and system in a few words, such as `Firefox on Linux`; empty when the request says nothing."""
+        return device_of(str(self.request.META.get("HTTP_USER_AGENT", "")))
+
+    @cached_property
+    def request_id(self) -> str:
+        """The proxy's X-Request-ID where there is a proxy, else one of our own."""
+        told = str(self.request.META.get("HTTP_X_REQUEST_ID", "")) if settings.BEHIND_PROXY else ""
+        return told if _REQUEST_ID.fullmatch(told) else uuid7().hex
+
+
+_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+def current_caller() -> Caller | None:
+    """Who is being answered now; None in jobs and commands."""
+    return _caller.get()
+
+
+class CallerMiddleware:
+    """Remembers whose request is being served, for the audit trail."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        token = _caller.set(Caller(request))
+        try:
+            return self.get_response(request)
+        finally:
+            _caller.reset(token)
