@@ -1,30 +1,37 @@
-"""Usage over time as bars: which stretches of time a chart shows, and where its bars stand."""
+"""Usage over time: which stretches of time are shown, and where a chart's bars stand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
 from django.utils.formats import date_format, time_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from usage.reports import Report, Span, Sums
+from usage.reports import Range, Report, Slot, Sums, Unit
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
 SMALLEST: Final = 3  # what was used can be seen, however little
-FEWEST_DAYS: Final = 14
-MOST_DAYS: Final = 92  # beyond them, months
-HOUR: Final = timedelta(hours=1)
+UNITS: Final[dict[Unit, str | Promise]] = {
+    Unit.HOUR: gettext_lazy("Hour"),
+    Unit.DAY: gettext_lazy("Day"),
+    Unit.WEEK: gettext_lazy("Week"),
+    Unit.MONTH: gettext_lazy("Month"),
+    Unit.YEAR: gettext_lazy("Year"),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """One hour, day or month; `name` in full, `short` beneath the chart."""
+class ShownSlot:
+    """One slot; `name` in full, `short` beneath a chart, `iso` for machines (ISO 8601; a week by its Monday)."""
 
+    slot: Slot
     name: str
     short: str
+    iso: str
     sums: Sums
 
 
@@ -54,24 +61,48 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A period in stretches of one `unit`, oldest first: those without usage are there too."""
+    """A range in slots of one `unit`, oldest first: those without usage are there too."""
 
     unit: str
-    slots: list[Slot]
+    slots: list[ShownSlot]
 
 
 def timeline_of(report: Report) -> Timeline:
-    """Every hour of today, else every day of the period, else, where those are too many, every month."""
-    if report.span is Span.TODAY:
-        return Timeline(_("Hour"), list(_hours(report)))
-    first, last = _days_shown(report)
-    if (last - first).days < MOST_DAYS:
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        return Timeline(_("Day"), [_day(day, report) for day in days])
-    return Timeline(_("Month"), list(_months(report, first, last)))
+    """Every slot of the range with what was used in it."""
+    used = report.slots
+    slots = [shown_slot(slot, report.range, used.get(slot, Sums())) for slot in report.range.slots()]
+    return Timeline(str(UNITS[report.range.unit]), slots)
 
 
-def chart_of(slots: Sequence[Slot], figure: Callable[[Sums], Decimal | int]) -> Chart:
+def shown_slot(slot: Slot, of: Range, sums: Sums) -> ShownSlot:
+    """A slot in the person's language and zone."""
+    name, short = _names(slot, of)
+    return ShownSlot(slot, name, short, iso_of(slot, of), sums)
+
+
+def iso_of(slot: Slot, of: Range) -> str:
+    """Such as 2026-11-23T14:00:00+01:00, 2026-11-23, 2026-11 or 2026; a week is named by its Monday."""
+    if slot.hour:
+        return slot.hour.astimezone(of.zone).isoformat()
+    return slot.day.isoformat()[: {Unit.MONTH: 7, Unit.YEAR: 4}.get(of.unit, 10)]
+
+
+def _names(slot: Slot, of: Range) -> tuple[str, str]:
+    day = slot.day
+    if slot.hour:
+        hour = time_format(slot.hour.astimezone(of.zone).time(), "TIME_FORMAT")
+        return (hour, hour) if of.first == of.last else (f"{date_format(day, 'j M')}, {hour}", hour)
+    match of.unit:
+        case Unit.WEEK:
+            return _("Week of %(day)s") % {"day": date_format(day, "DATE_FORMAT")}, date_format(day, "j M")
+        case Unit.MONTH:
+            return date_format(day, "F Y"), date_format(day, "M Y")
+        case Unit.YEAR:
+            return str(day.year), str(day.year)
+    return date_format(day, "DATE_FORMAT"), date_format(day, "j M")
+
+
+def chart_of(slots: Sequence[ShownSlot], figure: Callable[[Sums], Decimal | int]) -> Chart:
     """The chart of one figure over these slots."""
     values = [Decimal(figure(slot.sums)) for slot in slots]
     most, width = max(values), WIDTH / len(slots)
@@ -86,40 +117,3 @@ def chart_of(slots: Sequence[Slot], figure: Callable[[Sums], Decimal | int]) -> 
 def _bar(name: str, value: Decimal, share: float, start: float, width: float) -> Bar:
     height = max(SMALLEST, share * HEIGHT) if value else 1
     return Bar(name, value, f"{start:.2f}", f"{start + width * 0.15:.2f}", f"{HEIGHT - height:.2f}", f"{height:.2f}")
-
-
-def _hours(report: Report) -> Iterator[Slot]:
-    # A day may have 23 or 25 hours, and after a journey the ledger's do not begin with this zone's.
-    at = report.starts
-    tomorrow = report.starts.astimezone(report.zone).date() + timedelta(days=1)
-    while at.astimezone(report.zone).date() < tomorrow:
-        short = time_format(at.astimezone(report.zone).time(), "TIME_FORMAT")
-        sums = sum((sums for hour, sums in report.hours.items() if at <= hour < at + HOUR), Sums())
-        yield Slot(short, short, sums)
-        at += HOUR
-
-
-def _days_shown(report: Report) -> tuple[date, date]:
-    last = report.ends.astimezone(report.zone).date()
-    first = report.starts.astimezone(report.zone).date()
-    if report.span is Span.MONTH:
-        # The whole of it, so that the days keep their places.
-        last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    if report.span is Span.ALL:
-        first = min([*report.days, last - timedelta(days=FEWEST_DAYS - 1)])
-    return first, last
-
-
-def _day(day: date, report: Report) -> Slot:
-    return Slot(date_format(day, "DATE_FORMAT"), date_format(day, "j M"), report.days.get(day, Sums()))
-
-
-def _months(report: Report, first: date, last: date) -> Iterator[Slot]:
-    months: dict[date, Sums] = {}
-    for day, sums in report.days.items():
-        month = day.replace(day=1)
-        months[month] = months.get(month, Sums()) + sums
-    month = first.replace(day=1)
-    while month <= last:
-        yield Slot(date_format(month, "F Y"), date_format(month, "M Y"), months.get(month, Sums()))
-        month = (month + timedelta(days=31)).replace(day=1)

@@ -1,4 +1,4 @@
-"""This period against the one before, in words."""
+"""This range against the one before, in words."""
 
 from decimal import Decimal
 from typing import Final
@@ -6,24 +6,25 @@ from typing import Final
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from usage.reports import Span
+from usage.reports import Range, Span
 
-# What a period is compared with: the same stretch of the one before.
+# What a range is compared with: the same stretch of the one before.
 BEFORE: Final[dict[Span, str | Promise]] = {
     Span.TODAY: gettext_lazy("yesterday by this time"),
     Span.WEEK: gettext_lazy("the 7 days before"),
     Span.RECENT: gettext_lazy("the 30 days before"),
     Span.MONTH: gettext_lazy("last month by this time"),
+    Span.LAST_MONTH: gettext_lazy("the month before"),
 }
 
 
-def change(now: Decimal | int | None, before: Decimal | int | None, span: Span) -> str:
-    """Such as ``12% more than last month by this time``; empty without a period before, or where nothing is known."""
-    if span not in BEFORE or now is None:
+def change(now: Decimal | int | None, before: Decimal | int | None, shown: Range) -> str:
+    """Such as ``12% more than last month by this time``; empty without a range before, or where nothing is known."""
+    if shown.span is Span.ALL or now is None:
         return ""
-    words = {"before": BEFORE[span]}
+    words = {"before": _before(shown)}
     if not before:
         return _("none %(before)s") % words if now else ""
     ratio = Decimal(now) / Decimal(before)
@@ -35,3 +36,10 @@ def change(now: Decimal | int | None, before: Decimal | int | None, span: Span) 
     if ratio > 1:
         return _("%(percent)s%% more than %(before)s") % {**words, "percent": percent}
     return _("%(percent)s%% less than %(before)s") % {**words, "percent": percent}
+
+
+def _before(shown: Range) -> str:
+    if shown.span in BEFORE:
+        return str(BEFORE[shown.span])
+    days = (shown.last - shown.first).days + 1
+    return ngettext("the day before", "the %(days)d days before", days) % {"days": days}

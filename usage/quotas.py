@@ -7,23 +7,25 @@ requests. Windows hold what was used, limits what is allowed: a change of either
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import connections
+from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import Tier, User
-from usage.models import NAME_LENGTH, Period, QuotaLimit
+from usage.models import NAME_LENGTH, Period, QuotaLimit, QuotaWindow
+from wavelength.names import provider_label
 from wavelength.tenancy import tenant
 
 MOST_TOKENS: Final = 10**15
 MOST_COST: Final = Decimal(10**9)
 SMALLEST_COST: Final = Decimal("1e-12")
-A_PERIOD: Final = {Period.DAILY: "a day", Period.MONTHLY: "a month"}
 
 
 class Allowance(NamedTuple):
@@ -71,6 +73,16 @@ class Quota:
     ends_at: datetime
 
 
+class PastWindow(NamedTuple):
+    """What was used of a limit in one of its windows."""
+
+    starts_at: datetime
+    ends_at: datetime
+    requests: int
+    tokens: int
+    cost: Decimal
+
+
 class Numbers(TypedDict, total=False):
     """What a limit allows; None is any amount, and what is not named stays as it is."""
 
@@ -84,7 +96,11 @@ class QuotaError(ValueError):
 
 
 class BudgetError(ValueError):
-    """A budget that cannot be; the message says why."""
+    """A budget that cannot be; the message says why, and `field` whether its cost or its tokens are at fault."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def quotas_of(*, user_id: UUID, at: datetime | None = None) -> list[Quota]:
@@ -92,6 +108,20 @@ def quotas_of(*, user_id: UUID, at: datetime | None = None) -> list[Quota]:
     with tenant(user_id), connections["default"].cursor() as cursor:
         cursor.execute("SELECT * FROM usage_quotas(%s, coalesce(%s::timestamptz, now()))", [user_id, at])
         return [Quota(*row) for row in cursor.fetchall()]
+
+
+def windows_of(*, user_id: UUID) -> dict[UUID, list[PastWindow]]:
+    """By limit, the windows of the last 30 days or 12 months, oldest first, the one now included; not those of keys."""
+    days = Q(limit__period=Period.DAILY, ends_at__gt=Now() - timedelta(days=30))
+    months = Q(limit__period=Period.MONTHLY, ends_at__gt=Now() - timedelta(days=335))
+    found: dict[UUID, list[PastWindow]] = {}
+    with tenant(user_id):
+        for window in QuotaWindow.objects.filter(days | months, limit__api_key_id=None).order_by("ends_at"):
+            past = PastWindow(
+                window.starts_at, window.ends_at, window.used_requests, window.used_tokens, window.used_cost
+            )
+            found.setdefault(window.limit_id, []).append(past)
+    return found
 
 
 def catch_up(*, user_id: UUID, at: datetime | None = None) -> None:
@@ -262,28 +292,38 @@ def _check_numbers(provider: str, model: str, numbers: Numbers) -> None:
 
 def _check_budget(provider: str | None, tokens: int | None, cost: Decimal | None) -> Decimal | None:
     if provider is not None and not 0 < len(provider) <= NAME_LENGTH:
-        raise BudgetError(f"The name of a provider has 1 to {NAME_LENGTH} characters.")
+        raise BudgetError(_("The name of a provider has 1 to %(most)s characters.") % {"most": NAME_LENGTH})
     if tokens is None and cost is None:
-        raise BudgetError("Say how many tokens or how much cost your budget allows.")
+        raise BudgetError(_("Say how many tokens or how much cost your budget allows."), "cost")
     if tokens is not None and not 0 < tokens <= MOST_TOKENS:
-        raise BudgetError(f"A budget of tokens is a whole number from 1 to {MOST_TOKENS:,}.")
+        most = f"{MOST_TOKENS:,}"
+        raise BudgetError(_("A budget of tokens is a whole number from 1 to %(most)s.") % {"most": most}, "tokens")
     if cost is None:
         return None
     if not (cost.is_finite() and SMALLEST_COST <= cost <= MOST_COST):
-        raise BudgetError(f"A budget of cost is more than $0 and at most ${MOST_COST:,}.")
+        most = f"${MOST_COST:,}"
+        raise BudgetError(_("A budget of cost is more than $0 and at most %(most)s.") % {"most": most}, "cost")
     return cost.quantize(SMALLEST_COST)
 
 
 def _check_within(limit: QuotaLimit | None, period: Period, tokens: int | None, cost: Decimal | None) -> None:
     if limit is None:
         return
-    of_what = f" of {limit.provider}" if limit.provider else ""
     if tokens is not None and limit.token_limit is not None and tokens > limit.token_limit:
-        allowed = f"{limit.token_limit:,} tokens{of_what} {A_PERIOD[period]}"
-        raise BudgetError(f"You may use {allowed}. Choose a budget up to that.")
+        words = {"allowed": f"{limit.token_limit:,}", "scope": _scope(limit.provider, period)}
+        sentence = _("You may use %(allowed)s tokens%(scope)s. Choose a budget up to that.")
+        raise BudgetError(sentence % words, "tokens")
     if cost is not None and limit.cost_limit is not None and cost > limit.cost_limit:
-        allowed = f"${limit.cost_limit.normalize():,f}{of_what} {A_PERIOD[period]}"
-        raise BudgetError(f"You may spend {allowed}. Choose a budget up to that.")
+        words = {"allowed": f"${limit.cost_limit.normalize():,f}", "scope": _scope(limit.provider, period)}
+        raise BudgetError(_("You may spend %(allowed)s%(scope)s. Choose a budget up to that.") % words, "cost")
+
+
+def _scope(provider: str, period: Period) -> str:
+    """Such as `` a day`` or `` of OpenAI a day``."""
+    when = _("a day") if period == Period.DAILY else _("a month")
+    if not provider:
+        return f" {when}"
+    return " " + _("of %(provider)s %(period)s") % {"provider": provider_label(provider), "period": when}
 
 
 def _exact(figures: Mapping[str, object]) -> dict[str, object]:

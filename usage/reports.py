@@ -1,10 +1,11 @@
-"""What a person used in a period: in all, against the period before, and by provider, model, source, day and hour.
+"""What a person used in a range of days: in all, against the range before, by origin, and over time.
 
-The figures are summed by the functions of usage/migrations/0008_report.py from one scan of the ledger.
+The figures are summed by the functions of usage/migrations/0014_activity.py from one scan of the ledger.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -15,15 +16,97 @@ from django.db import connections
 
 from wavelength.tenancy import tenant
 
+STACKS: Final = 6  # drawn apart; all the others together
+
 
 class Span(StrEnum):
-    """A period up to now, on the person's own calendar: a week is 7 × 24 hours, `recent` the last 30 days."""
+    """A range up to now on the person's own calendar, today among its days; the last month and custom ones may be
+    over."""
 
     TODAY = "today"
     WEEK = "week"
-    RECENT = "recent"
+    RECENT = "30days"
     MONTH = "month"
+    LAST_MONTH = "last-month"
     ALL = "all"
+    CUSTOM = "custom"
+
+
+class Unit(StrEnum):
+    """In what stretches of time a range is drawn and listed; weeks begin on Monday."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class By(StrEnum):
+    """What usage over time is told apart by."""
+
+    MODEL = "model"
+    PROVIDER = "provider"
+
+
+class Slot(NamedTuple):
+    """One unit of time: the day it begins with, and the hour where the unit is that."""
+
+    day: date
+    hour: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `starts` to `ends`, both included, at most up to now; `first` and `last` are its days, also those to come.
+
+    The range before goes from `before_starts` to before `before_ends`, up to the same point of it; None before all.
+    """
+
+    span: Span
+    unit: Unit
+    starts: datetime
+    ends: datetime
+    before_starts: datetime | None
+    before_ends: datetime | None
+    zone: ZoneInfo
+    first: date
+    last: date
+
+    def slot_of(self, day: date) -> Slot:
+        """The slot in which a day lies, where the unit is a day or more."""
+        match self.unit:
+            case Unit.WEEK:
+                return Slot(day - timedelta(days=day.weekday()))
+            case Unit.MONTH:
+                return Slot(day.replace(day=1))
+            case Unit.YEAR:
+                return Slot(day.replace(month=1, day=1))
+        return Slot(day)
+
+    def slots(self) -> Iterator[Slot]:
+        """Every unit of it, oldest first, those without usage and those to come too."""
+        if self.unit is Unit.HOUR:
+            # A day may have 23 or 25 hours.
+            at = self.starts
+            while (day := at.astimezone(self.zone).date()) <= self.last:
+                yield Slot(day, at)
+                at += timedelta(hours=1)
+            return
+        day = self.slot_of(self.first).day
+        while day <= self.last:
+            yield Slot(day)
+            day = self._next(day)
+
+    def _next(self, day: date) -> date:
+        match self.unit:
+            case Unit.WEEK:
+                return day + timedelta(days=7)
+            case Unit.MONTH:
+                return (day + timedelta(days=31)).replace(day=1)
+            case Unit.YEAR:
+                return day.replace(year=day.year + 1)
+        return day + timedelta(days=1)
 
 
 class Origin(NamedTuple):
@@ -36,6 +119,10 @@ class Origin(NamedTuple):
     def named(self) -> dict[str, str]:
         """Each part by its name."""
         return {"provider": self.provider, "model": self.model, "source": self.source}
+
+    def within(self, wider: "Origin") -> "Origin":
+        """This one, with what it leaves open as in `wider`."""
+        return Origin(*(own or other for own, other in zip(self, wider, strict=True)))
 
 
 ANYWHERE: Final = Origin()
@@ -84,17 +171,37 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Shares are dearest first; days and hours are those with usage, oldest first, hours for today alone.
+class Stack:
+    """What one provider or model used over time; `origin` is ANYWHERE for all the others together."""
 
-    `before` is the period before up to the same point of it, None for everything ever. `choices` are all origins in the
-    period, whatever was asked for.
+    origin: Origin
+    slots: dict[Slot, Sums]
+
+
+class Line(NamedTuple):
+    """A row of a report's finest table: one slot, provider, model and source."""
+
+    slot: Slot
+    origin: Origin
+    sums: Sums
+
+    @property
+    def order(self) -> tuple[float, float, Origin]:
+        """Newest first, then by name."""
+        return (-self.slot.day.toordinal(), -self.slot.hour.timestamp() if self.slot.hour else 0, self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Shares and stacks are dearest first; days and hours are those with usage, oldest first, hours where that is the
+    unit.
+
+    `before` is the range before, None for everything ever. `heat` has requests by weekday (0 is Monday) and hour of the
+    day, none where the unit is an hour. `lines` are some of `all_lines`, newest first. `choices` are all origins in
+    the range, whatever was asked for.
     """
 
-    span: Span
-    starts: datetime
-    ends: datetime
-    zone: ZoneInfo
+    range: Range
     totals: Sums
     before: Sums | None
     providers: list[Share]
@@ -102,46 +209,119 @@ class Report:
     sources: list[Share]
     days: dict[date, Sums]
     hours: dict[datetime, Sums]
+    stacks: list[Stack]
+    heat: dict[tuple[int, int], int]
+    lines: list[Line]
+    all_lines: int
     choices: list[Origin]
 
+    @property
+    def span(self) -> Span:
+        return self.range.span
 
-def report_of(*, user_id: UUID, span: Span, only: Origin = ANYWHERE, at: datetime | None = None) -> Report:
-    """One query. `at` is the present, for tests that need another; the database's own clock without it."""
+    @property
+    def starts(self) -> datetime:
+        return self.range.starts
+
+    @property
+    def slots(self) -> dict[Slot, Sums]:
+        """What was used in each slot with usage."""
+        if self.range.unit is Unit.HOUR:
+            return {Slot(hour.astimezone(self.range.zone).date(), hour): sums for hour, sums in self.hours.items()}
+        found: dict[Slot, Sums] = {}
+        for day, sums in self.days.items():
+            slot = self.range.slot_of(day)
+            found[slot] = found.get(slot, Sums()) + sums
+        return found
+
+
+def range_of(
+    *, user_id: UUID, span: Span, first: date | None = None, last: date | None = None, at: datetime | None = None
+) -> Range:
+    """One query. `first` and `last` are the days of a custom range, of which the first has begun.
+
+    `at` is the present, for tests that need another; the database's own clock without it.
+    """
     with tenant(user_id), connections["default"].cursor() as cursor:
         cursor.execute(
-            "SELECT s.starts, s.ends, z, f.* FROM coalesce(%s::timestamptz, now()) AS at, usage_zone_of(%s) AS z,"
-            " usage_span(%s, z, at) AS s, usage_figures(%s, s.starts, s.ends, s.before_starts, s.before_ends, z,"
-            " %s, %s, %s, %s) AS f WHERE f.part <> 'record'"
-            " ORDER BY f.day, f.hour",
-            [at, user_id, span.value, user_id, only.provider, only.model, only.source, span is Span.TODAY],
+            "SELECT unit, starts, ends, before_starts, before_ends, zone, first_day, last_day"
+            " FROM usage_range(%s, %s, %s::date, %s::date, coalesce(%s::timestamptz, now()))",
+            [user_id, span.value, first, last, at],
         )
-        rows = cursor.fetchall()
-    starts, ends, zone = rows[0][:3]
+        unit, starts, ends, before_starts, before_ends, zone, first_day, last_day = cursor.fetchone()
+    return Range(
+        span, Unit(unit), starts, ends, before_starts, before_ends, ZoneInfo(zone), first_day, last_day
+    )  # fmt: skip
+
+
+def report_of(
+    *,
+    user_id: UUID,
+    span: Span,
+    first: date | None = None,
+    last: date | None = None,
+    only: Origin = ANYWHERE,
+    by: By = By.MODEL,
+    skipped: int = 0,
+    listed: int = 0,
+    at: datetime | None = None,
+) -> Report:
+    """Two queries, the range and its figures. `listed` lines are in it, after `skipped` newer ones."""
+    with tenant(user_id):
+        asked = range_of(user_id=user_id, span=span, first=first, last=last, at=at)
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                "SELECT * FROM usage_activity(%s, %s, %s, %s::timestamptz, %s::timestamptz, %s, %s, %s, %s, %s, %s,"
+                " %s::integer, %s::bigint, %s::integer) ORDER BY day, hour, place",
+                [user_id, asked.starts, asked.ends, asked.before_starts, asked.before_ends, asked.zone.key, asked.unit,
+                 *only, by.value, STACKS, skipped, listed],
+            )  # fmt: skip
+            rows = cursor.fetchall()
     parts: dict[str, list[_Part]] = {}
-    for row in rows:
-        part, day, hour, provider, model, source = row[3:9]
+    for part, day, hour, place, provider, model, source, *figures in rows:
         origin = Origin(provider or "", model or "", source or "")
-        parts.setdefault(part, []).append(_Part(day, hour, Share(origin, Sums(*row[9:]))))
-    return Report(
-        span=span,
-        starts=starts,
-        ends=ends,
-        zone=ZoneInfo(zone),
-        totals=parts["total"][0].share.sums,
-        before=None if span is Span.ALL else parts["before"][0].share.sums,
-        providers=_dearest_first(parts.get("provider", [])),
-        models=_dearest_first(parts.get("model", [])),
-        sources=_dearest_first(parts.get("source", [])),
-        days={part.day: part.share.sums for part in parts.get("day", []) if part.day},
-        hours={part.hour: part.share.sums for part in parts.get("hour", []) if part.hour},
-        choices=sorted(part.share.origin for part in parts.get("choice", [])),
-    )
+        parts.setdefault(part, []).append(_Part(day, hour, place, Share(origin, Sums(*figures))))
+    return _report(asked, parts)
 
 
 class _Part(NamedTuple):
     day: date | None
     hour: datetime | None
+    place: int | None
     share: Share
+
+
+def _report(asked: Range, parts: dict[str, list[_Part]]) -> Report:
+    lines = [_line(part) for part in parts.get("line", [])]
+    return Report(
+        range=asked,
+        totals=parts["total"][0].share.sums,
+        before=None if asked.before_starts is None else parts["before"][0].share.sums,
+        providers=_dearest_first(parts.get("provider", [])),
+        models=_dearest_first(parts.get("model", [])),
+        sources=_dearest_first(parts.get("source", [])),
+        days={part.day: part.share.sums for part in parts.get("day", []) if part.day},
+        hours={part.hour: part.share.sums for part in parts.get("hour", []) if part.hour},
+        stacks=_stacks(parts.get("stack", [])),
+        heat={divmod(part.place or 0, 24): part.share.sums.requests for part in parts.get("heat", [])},
+        lines=sorted(lines, key=lambda line: line.order),
+        all_lines=(parts["line"][0].place or 0) if lines else 0,
+        choices=sorted(part.share.origin for part in parts.get("choice", [])),
+    )
+
+
+def _stacks(parts: list[_Part]) -> list[Stack]:
+    stacks: dict[int, Stack] = {}
+    for part in parts:
+        stack = stacks.setdefault(part.place or 0, Stack(part.share.origin, {}))
+        line = _line(part)
+        stack.slots[line.slot] = line.sums
+    return [stacks[place] for place in sorted(stacks)]
+
+
+def _line(part: _Part) -> Line:
+    assert part.day is not None  # noqa: S101  (lines and stacks have one)
+    return Line(Slot(part.day, part.hour), *part.share)
 
 
 def _dearest_first(parts: list[_Part]) -> list[Share]:

@@ -1,30 +1,30 @@
 """A report as the pages show it: words, charts, tables and the addresses of other reports."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
-from urllib.parse import urlencode
+from typing import Final, NamedTuple
 
-from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from usage.charts import Chart, Slot, chart_of, timeline_of
+from usage.asking import Asked
+from usage.breakdowns import Breakdown, breakdowns_of, percent
+from usage.charts import WIDTH, Chart, ShownSlot, chart_of, shown_slot, timeline_of
 from usage.comparing import change
 from usage.forms import SPANS
+from usage.heat import Heat, heat_of
 from usage.models import Source
-from usage.reports import ANYWHERE, Origin, Report, Share, Span, Sums
+from usage.reports import STACKS, By, Origin, Range, Report, Sums
+from usage.stacks import Series, StackedChart, colour_of, series_of, stacked_charts
 from wavelength.names import provider_label
-from wavelength.templatetags.portal import model_name
 
-ROWS_SHOWN: Final = 20
+LINES_SHOWN: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One period to switch to."""
+    """Something to switch to."""
 
     label: str | Promise
     url: str
@@ -32,32 +32,8 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a breakdown: `url` narrows the report down to it; empty for all the others together.
-
-    `short` leaves out a model's maker, whose mark stands before it, unless two models would be called the same.
-    """
-
-    name: str
-    short: str
-    provider: str
-    url: str
-    sums: Sums
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """The same figures by something; `label` names the table."""
-
-    title: str
-    label: str
-    head: list[str]
-    rows: list[Row]
-
-
-@dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: in all, against the period before, and over time. A cost is None where none is known."""
+    """One figure: in all, against the range before, and over time. A cost is None where none is known."""
 
     total: Decimal | int | None
     change: str
@@ -69,92 +45,187 @@ class ShownReport:
     """`slots` are those with usage, newest first; `head` names their table's columns."""
 
     totals: Sums
-    is_all: bool
-    is_narrowed: bool
-    span: Span
-    periods: list[Choice]
-    whole_url: str
-    all_url: str
     cost: Figure
     requests: Figure
     tokens: Figure
     head: list[str]
-    slots: list[Slot]
-    breakdowns: list[Breakdown]
+    slots: list[ShownSlot]
 
 
-def shown_report(report: Report, only: Origin = ANYWHERE) -> ShownReport:
-    """The report that was asked for with these filters."""
+class Kind(NamedTuple):
+    """A kind of tokens."""
+
+    label: str
+    amount: int
+    change: str
+
+
+class ShownLine(NamedTuple):
+    """A row of the finest table."""
+
+    slot: ShownSlot
+    origin: Origin
+    source: str
+    sums: Sums
+
+
+class Part(NamedTuple):
+    """A provider's part of everything, drawn from `x` on, of 600."""
+
+    name: str
+    percent: str
+    colour: str
+    x: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Which of the lines are shown, of how many; addresses of newer and older ones, where there are any."""
+
+    first: int
+    last: int
+    of: int
+    newer: str
+    older: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownUsage:
+    """Everything that the usage page says of a range."""
+
+    report: ShownReport
+    range: str
+    kinds: list[Kind]
+    by: list[Choice]
+    series: list[Series]
+    charts: list[StackedChart]
+    parts: list[Part]
+    by_model: Breakdown
+    by_provider: Breakdown
+    by_source: Breakdown
+    by_time: Breakdown
+    heat: Heat | None
+    unit: str
+    lines: list[ShownLine]
+    pages: Pages
+    csv_url: str
+    json_url: str
+
+
+def shown_report(report: Report) -> ShownReport:
+    """Totals, changes and bars."""
     timeline = timeline_of(report)
     slots = timeline.slots
-    now, before, span = report.totals, report.before or Sums(), report.span
+    now, before = report.totals, report.before or Sums()
     cost = now.cost if now.requests else Decimal(0)
-    figures = [_("Requests"), _("Tokens"), _("Cost")]
     return ShownReport(
         totals=now,
-        is_all=span is Span.ALL,
-        is_narrowed=only != ANYWHERE,
-        span=span,
-        periods=[Choice(label, _address(other, only), other is span) for other, label in SPANS.items()],
-        whole_url=_address(span, ANYWHERE),
-        all_url=_address(Span.ALL, only),
-        cost=Figure(cost, change(cost, before.cost, span), chart_of(slots, lambda sums: sums.known_cost)),
+        cost=Figure(cost, change(cost, before.cost, report.range), chart_of(slots, lambda sums: sums.known_cost)),
         requests=Figure(
-            now.requests, change(now.requests, before.requests, span), chart_of(slots, lambda sums: sums.requests)
+            now.requests,
+            change(now.requests, before.requests, report.range),
+            chart_of(slots, lambda sums: sums.requests),
         ),
-        tokens=Figure(now.tokens, change(now.tokens, before.tokens, span), chart_of(slots, lambda sums: sums.tokens)),
-        head=[timeline.unit, *figures],
+        tokens=Figure(
+            now.tokens, change(now.tokens, before.tokens, report.range), chart_of(slots, lambda sums: sums.tokens)
+        ),
+        head=[timeline.unit, _("Requests"), _("Tokens"), _("Cost")],
         slots=[slot for slot in reversed(slots) if slot.sums.requests],
-        breakdowns=[
-            Breakdown(
-                _("By model"),
-                _("Requests, tokens and cost by model"),
-                [_("Model"), *figures],
-                _rows(report.models, span, only),
-            ),
-            Breakdown(
-                _("By provider"),
-                _("Requests, tokens and cost by provider"),
-                [_("Provider"), *figures],
-                _rows(report.providers, span, only),
-            ),
-            Breakdown(
-                _("By source"),
-                _("Requests, tokens and cost by source"),
-                [_("Source"), *figures],
-                _rows(report.sources, span, only),
-            ),
-        ],
     )
 
 
-def _rows(shares: Sequence[Share], span: Span, only: Origin) -> list[Row]:
-    called = Counter(model_name(share.origin.model) for share in shares)
-    rows = []
-    for origin, sums in shares[:ROWS_SHOWN]:
-        name, short = _name(origin), model_name(_name(origin)) if origin.model else provider_label(_name(origin))
-        url = _address(span, _narrowed(only, origin))
-        rows.append(Row(name, name if origin.model and called[short] > 1 else short, origin.provider, url, sums))
-    if rest := shares[ROWS_SHOWN:]:
-        others = _("All the others")
-        rows.append(Row(others, others, "", "", _together(rest)))
-    return rows
+def shown_usage(report: Report, asked: Asked) -> ShownUsage:
+    """The usage page of what was asked."""
+    timeline = timeline_of(report)
+    series = series_of(report.stacks, asked)
+    by_model, by_provider, by_source, by_time = breakdowns_of(report, timeline, asked)
+    return ShownUsage(
+        report=shown_report(report),
+        range=range_in_words(report.range),
+        kinds=_kinds(report),
+        by=[
+            Choice(_("By model"), asked.but(by=By.MODEL).address(), asked.by is By.MODEL),
+            Choice(_("By provider"), asked.but(by=By.PROVIDER).address(), asked.by is By.PROVIDER),
+        ],
+        series=series,
+        charts=stacked_charts(report.stacks, series, timeline.slots) if report.totals.requests else [],
+        parts=_parts(report),
+        by_model=by_model,
+        by_provider=by_provider,
+        by_source=by_source,
+        by_time=by_time,
+        heat=heat_of(report),
+        unit=timeline.unit,
+        lines=[
+            ShownLine(
+                shown_slot(line.slot, report.range, line.sums),
+                line.origin,
+                str(Source(line.origin.source).label),
+                line.sums,
+            )
+            for line in report.lines
+        ],
+        pages=_pages(report, asked),
+        csv_url=asked.export("csv"),
+        json_url=asked.export("json"),
+    )
 
 
-def _name(origin: Origin) -> str:
-    return origin.model or origin.provider or str(Source(origin.source).label)
+def periods(asked: Asked) -> list[Choice]:
+    """Every range but a custom one, with the same filters."""
+    return [
+        Choice(label, asked.but(span=span, first=None, last=None).address(), asked.span is span)
+        for span, label in SPANS.items()
+    ]
 
 
-def _narrowed(only: Origin, to: Origin) -> Origin:
-    return Origin(to.provider or only.provider, to.model or only.model, to.source or only.source)
+def range_in_words(shown: Range) -> str:
+    """Such as ``November 1, 2026 – November 23, 2026``, up to now."""
+    last = min(shown.last, shown.ends.astimezone(shown.zone).date())
+    days = [date_format(day, "DATE_FORMAT") for day in (shown.first, last)]
+    return days[0] if shown.first == last else " – ".join(days)
 
 
-def _together(shares: Iterable[Share]) -> Sums:
-    return sum((share.sums for share in shares), Sums())
+def _kinds(report: Report) -> list[Kind]:
+    now, before = report.totals, report.before or Sums()
+    return [
+        Kind(label, amount, change(amount, past, report.range))
+        for label, amount, past in (
+            (_("Input"), now.input, before.input),
+            (_("of which cached"), now.cached, before.cached),
+            (_("Output"), now.output, before.output),
+            (_("Reasoning"), now.reasoning, before.reasoning),
+        )
+    ]
 
 
-def _address(span: Span, only: Origin) -> str:
-    query = {"period": span.value, **{name: value for name, value in only.named().items() if value}}
-    if span is Span.MONTH:
-        del query["period"]
-    return f"{reverse('usage:report')}?{urlencode(query)}" if query else reverse("usage:report")
+def _parts(report: Report) -> list[Part]:
+    """Of the cost, or of the requests where no cost is known; providers beyond the dearest together."""
+    by_cost = bool(report.totals.cost)
+    amounts = [share.sums.known_cost if by_cost else Decimal(share.sums.requests) for share in report.providers]
+    layers = [
+        (provider_label(share.origin.provider), colour_of(share.origin.provider, place), amount)
+        for place, (share, amount) in enumerate(zip(report.providers[:STACKS], amounts, strict=False), 1)
+    ]
+    if rest := amounts[STACKS:]:
+        layers.append((_("Others"), "other", sum(rest, Decimal(0))))
+    whole = sum(amounts, Decimal(0))
+    at, parts = Decimal(0), []
+    for name, colour, amount in layers if whole else []:
+        width = amount / whole * WIDTH
+        parts.append(Part(name, percent(amount, whole), colour, f"{at:.2f}", f"{width:.2f}"))
+        at += width
+    return parts
+
+
+def _pages(report: Report, asked: Asked) -> Pages:
+    before = (asked.page - 1) * LINES_SHOWN
+    last = before + len(report.lines)
+    return Pages(
+        first=before + 1,
+        last=last,
+        of=report.all_lines,
+        newer=asked.but(page=asked.page - 1).address() if asked.page > 1 else "",
+        older=asked.but(page=asked.page + 1).address() if last < report.all_lines else "",
+    )

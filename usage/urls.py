@@ -1,8 +1,13 @@
-"""The usage page."""
+"""The usage page, its file, and budgets."""
 
 from django.urls import path
 
 from usage import views
 
 app_name = "usage"
-urlpatterns = [path("usage/", views.report, name="report")]
+urlpatterns = [
+    path("usage/", views.report, name="report"),
+    path("usage/export/", views.export, name="export"),
+    path("usage/budgets/new/", views.budget_create, name="budget-create"),
+    path("usage/budgets/removal/", views.budget_removal, name="budget-removal"),
+]

@@ -79,7 +79,7 @@ def test_a_budget_is_not_looser_than_the_plan(alice: User) -> None:
     with pytest.raises(BudgetError, match=r"You may spend \$50 a month\."):
         quotas.set_budget(user_id=alice.pk, period=Period.MONTHLY, cost=Decimal("50.000000000001"))
     quotas.set_quota(user_id=alice.pk, period=Period.DAILY, provider="openai", token_limit=10)
-    with pytest.raises(BudgetError, match="10 tokens of openai a day"):
+    with pytest.raises(BudgetError, match="10 tokens of OpenAI a day"):
         quotas.set_budget(user_id=alice.pk, period=Period.DAILY, provider="openai", tokens=11)
     with tenant(alice.pk):
         assert not QuotaLimit.objects.filter(period=Period.MONTHLY, own_cost_limit__isnull=False).exists()

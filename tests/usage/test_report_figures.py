@@ -15,7 +15,7 @@ from usage.charts import HEIGHT, chart_of, timeline_of
 from usage.comparing import change
 from usage.metering import BatchRecord, Tokens
 from usage.models import Source
-from usage.reports import Origin, Share, Span, Sums, report_of
+from usage.reports import By, Origin, Share, Slot, Span, Sums, Unit, range_of, report_of
 from wavelength.tenancy import tenant
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -44,7 +44,11 @@ def test_it_works(in_berlin: User) -> None:
     used(in_berlin, NOON - timedelta(hours=3), model="n", cost=None)
     used(in_berlin, NOON - timedelta(hours=3), provider="xai", source=Source.GATEWAY, cost=Decimal("1e-9"))
     report = report_of(user_id=in_berlin.pk, span=Span.TODAY, at=NOON)
-    assert (report.starts, report.ends, report.zone) == (datetime(2026, 11, 22, 23, tzinfo=UTC), NOON, BERLIN)
+    assert (report.starts, report.range.ends, report.range.zone) == (
+        datetime(2026, 11, 22, 23, tzinfo=UTC),
+        NOON,
+        BERLIN,
+    )
     assert report.totals == Sums(3, 1, 30, 60, 15, 12, Decimal("0.250000001"))
     assert report.totals.tokens == 105
     assert report.providers == [
@@ -82,7 +86,7 @@ def test_filters_apply_to_every_figure_and_the_choices_stay(in_berlin: User) -> 
     ("span", "starts", "before"),
     [
         (Span.TODAY, datetime(2026, 11, 22, 23, tzinfo=UTC), datetime(2026, 11, 21, 23, tzinfo=UTC)),
-        (Span.WEEK, NOON - timedelta(days=7), NOON - timedelta(days=14)),
+        (Span.WEEK, datetime(2026, 11, 16, 23, tzinfo=UTC), datetime(2026, 11, 9, 23, tzinfo=UTC)),
         (Span.RECENT, datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 9, 24, 22, tzinfo=UTC)),
         (Span.MONTH, datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 9, 30, 22, tzinfo=UTC)),
     ],
@@ -98,8 +102,7 @@ def test_the_period_before_goes_as_far(in_berlin: User, span: Span, starts: date
     assert report.starts == starts
     assert report.totals.requests == 11
     assert report.before is not None
-    # A week ends where the next begins, so that two of those hours are the same one.
-    assert report.before.requests == (11_100 if span is Span.WEEK else 11_000)
+    assert report.before.requests == 11_000
 
 
 def test_everything_has_nothing_before(in_berlin: User) -> None:
@@ -108,11 +111,77 @@ def test_everything_has_nothing_before(in_berlin: User) -> None:
     assert (report.before, list(report.days)) == (None, [date(2000, 1, 1)])
     timeline = timeline_of(report)
     assert (timeline.unit, timeline.slots[0].name, timeline.slots[-1].name) == (
-        "Month",
-        "January 2000",
-        "November 2026",
+        "Year",
+        "2000",
+        "2026",
     )
     assert sum(slot.sums.requests for slot in timeline.slots) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "unit", "slots"),
+    [
+        (date(2026, 11, 22), date(2026, 11, 23), Unit.HOUR, 48),
+        (date(2026, 11, 21), date(2026, 11, 23), Unit.DAY, 3),
+        (date(2026, 8, 24), date(2026, 11, 23), Unit.DAY, 92),
+        (date(2026, 8, 23), date(2026, 11, 23), Unit.WEEK, 15),
+        (date(2025, 10, 20), date(2026, 11, 23), Unit.WEEK, 58),
+        (date(2025, 10, 19), date(2026, 11, 23), Unit.MONTH, 14),
+        (date(2016, 10, 5), date(2026, 11, 23), Unit.YEAR, 11),
+    ],
+)
+def test_the_unit_follows_the_length(in_berlin: User, first: date, last: date, unit: Unit, slots: int) -> None:
+    """Whatever the unit, every figure has its slot, and the slots and the stacks sum up to the whole."""
+    midnight = datetime(first.year, first.month, first.day, tzinfo=BERLIN).astimezone(UTC)
+    length = NOON - midnight
+    for number in range(12):
+        used(in_berlin, midnight + length * number / 11, model=f"m{number}")
+    used(in_berlin, midnight - timedelta(minutes=1), requests=1000)
+    report = report_of(user_id=in_berlin.pk, span=Span.CUSTOM, first=first, last=last, at=NOON, listed=100)
+    timeline = timeline_of(report)
+    assert (report.range.unit, len(timeline.slots), report.totals.requests) == (unit, slots, 12)
+    assert sum(slot.sums.requests for slot in timeline.slots) == 12
+    known = {slot.slot for slot in timeline.slots}
+    assert [len(stack.slots) > 0 for stack in report.stacks] == [True] * 7
+    assert {slot for stack in report.stacks for slot in stack.slots} <= known
+    assert sum(sums.requests for stack in report.stacks for sums in stack.slots.values()) == 12
+    assert (len(report.lines), report.all_lines) == (12, 12)
+    assert {line.slot for line in report.lines} <= known
+    assert sum(report.heat.values()) == (0 if unit is Unit.HOUR else 12)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "before"),
+    [
+        # Over: the whole of as many days before. Going on: up to the same point of them.
+        (date(2026, 11, 10), date(2026, 11, 12), 0b111),
+        (date(2026, 11, 23), date(2026, 11, 24), 0b1000000),
+    ],
+)
+def test_what_a_custom_range_is_compared_with(in_berlin: User, first: date, last: date, before: int) -> None:
+    for number, day in enumerate((7, 8, 9)):
+        used(in_berlin, datetime(2026, 11, day, 23, 30, tzinfo=BERLIN), requests=1 << number)
+    used(in_berlin, datetime(2026, 11, 6, 23, 30, tzinfo=BERLIN), requests=8)
+    used(in_berlin, datetime(2026, 11, 10, 0, 30, tzinfo=BERLIN), requests=16)
+    used(in_berlin, datetime(2026, 11, 21, 10, 30, tzinfo=BERLIN), requests=64)
+    used(in_berlin, datetime(2026, 11, 22, 12, 30, tzinfo=BERLIN), requests=128)
+    report = report_of(user_id=in_berlin.pk, span=Span.CUSTOM, first=first, last=last, at=NOON)
+    assert report.before is not None
+    assert report.before.requests == before
+
+
+def test_stacks_are_the_dearest_six_and_the_others_together(in_berlin: User) -> None:
+    for number in range(9):
+        used(in_berlin, NOON, provider="openai" if number % 2 else "xai", model=f"m{number}", cost=Decimal(9 - number))
+    report = report_of(user_id=in_berlin.pk, span=Span.TODAY, at=NOON)
+    hour = Slot(date(2026, 11, 23), NOON)
+    assert [stack.origin.model for stack in report.stacks] == ["m0", "m1", "m2", "m3", "m4", "m5", ""]
+    assert [stack.slots[hour].cost for stack in report.stacks] == [*map(Decimal, (9, 8, 7, 6, 5, 4)), Decimal(6)]
+    report = report_of(user_id=in_berlin.pk, span=Span.TODAY, by=By.PROVIDER, at=NOON)
+    assert [(stack.origin, stack.slots[hour].cost) for stack in report.stacks] == [
+        (Origin("xai"), Decimal(25)),
+        (Origin("openai"), Decimal(20)),
+    ]
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 5, 1), 24)])
@@ -152,9 +221,9 @@ def test_a_chart_has_a_place_for_every_day(in_berlin: User) -> None:
         (None, 5, ""),
     ],
 )
-def test_a_change_is_told_in_words(now: int | None, before: int, words: str) -> None:
-    assert change(now, before, Span.TODAY) == words
-    assert change(now, before, Span.ALL) == ""
+def test_a_change_is_told_in_words(in_berlin: User, now: int | None, before: int, words: str) -> None:
+    assert change(now, before, range_of(user_id=in_berlin.pk, span=Span.TODAY, at=NOON)) == words
+    assert change(now, before, range_of(user_id=in_berlin.pk, span=Span.ALL, at=NOON)) == ""
 
 
 def test_another_persons_usage_never_counts(in_berlin: User, bob: User) -> None:
@@ -163,13 +232,14 @@ def test_another_persons_usage_never_counts(in_berlin: User, bob: User) -> None:
     assert (report.totals, report.days, report.choices) == (Sums(), {}, [])
     with tenant(bob.pk), connections["default"].cursor() as cursor:
         cursor.execute(
-            "SELECT sum(requests) FROM usage_figures(%s, 'epoch', now(), NULL, NULL, 'UTC', '', '', '', false)",
+            "SELECT sum(requests) FROM usage_activity(%s, 'epoch', now(), NULL, NULL, 'UTC', 'day', '', '', '',"
+            " 'model', 6, 0, 100)",
             [in_berlin.pk],
         )
         assert cursor.fetchone() == (0,)
 
 
-def test_it_is_one_query(alice: User) -> None:
+def test_it_is_two_queries(alice: User) -> None:
     with CaptureQueriesContext(connections["default"]) as asked:
         report_of(user_id=alice.pk, span=Span.MONTH)
-    assert len([query for query in asked if "SAVEPOINT" not in query["sql"]]) <= 2  # SET LOCAL
+    assert len([query for query in asked if "SAVEPOINT" not in query["sql"]]) <= 3  # SET LOCAL

@@ -1,5 +1,6 @@
 """The usage page, and what the overview shows of usage."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,12 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import Profile, User
 from tests.conftest import signed_in
 from tests.usage.calling import counted_key, narrow
-from usage import metering
+from usage import metering, quotas
 from usage.metering import BatchRecord, Tokens
-from usage.models import QuotaLimit, Source
+from usage.models import Period, QuotaLimit, Source
+from usage.showing import LINES_SHOWN
 from wavelength.tenancy import tenant
 
 pytestmark = pytest.mark.django_db
@@ -49,12 +51,13 @@ def test_it_works(as_alice: Client, alice: User) -> None:
     assert "0.0000<" not in page
 
 
-@pytest.mark.parametrize("period", ["", "today", "week", "month", "all"])
+@pytest.mark.parametrize("period", ["", "today", "week", "30days", "month", "last-month", "all"])
 def test_every_period_is_a_link_and_a_page(as_alice: Client, alice: User, period: str) -> None:
     used(alice)
     page = shown(as_alice, period=period)
-    assert page.count('aria-current="true"') == 1
-    for other in ("today", "week", "all"):
+    choices = page.partition('aria-label="Period"')[2].partition("</nav>")[0]
+    assert choices.count('aria-current="true"') == 1
+    for other in ("today", "week", "30days", "last-month", "all"):
         assert f'href="{URL}?period={other}"' in page
     assert f'href="{URL}"' in page
 
@@ -96,8 +99,8 @@ def test_models_beyond_the_twentieth_are_one_row(as_alice: Client, alice: User) 
     for number in range(22):
         used(alice, model=f"m{number:02}", cost=Decimal(100 + number))
     page = shown(as_alice)
-    assert "m02</bdi>" in page
-    assert "m01</bdi>" not in page
+    models = rows_of(page, "Requests, tokens and cost by model")
+    assert models == [f"m{number:02}" for number in range(21, 1, -1)]
     assert "All the others" in page
     assert '<data value="201" title="$201">$201.00</data>' in page
 
@@ -159,7 +162,17 @@ def test_another_method_is_refused(as_alice: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"period": "recent"}, {"period": "x"}, {"model": "x" * 201}, {"provider": "a\0"}, {"source": "nobody"}]
+    "query",
+    [
+        {"period": "recent"},
+        {"by": "x"},
+        {"sort": "x"},
+        {"page": "0"},
+        {"period": "x"},
+        {"model": "x" * 201},
+        {"provider": "a\0"},
+        {"source": "nobody"},
+    ],
 )
 def test_bad_input_leads_to_the_whole_page(as_alice: Client, query: dict[str, str]) -> None:
     response = as_alice.get(URL, query)
@@ -173,15 +186,190 @@ def test_what_was_written_by_others_is_escaped(as_alice: Client, alice: User) ->
     assert "<img src=x>" not in page
 
 
-def test_figures_and_quotas_are_one_query_each(alice: User) -> None:
+def test_the_stacks_are_a_table_and_drawn_of_models_or_of_providers(as_alice: Client, alice: User) -> None:
     used(alice)
+    used(alice, model="o3", cost=Decimal("0.5"))
+    used(alice, provider="ollama", model="<llama>", cost=None)
+    page = shown(as_alice, period="today")
+    for figure in ("Cost", "Requests", "Tokens"):
+        assert f'aria-label="{figure} over time"' in page
+    costs = page.partition('aria-label="Cost over time"')[2].partition("</table>")[0]
+    heads = re.findall(r'title="([^"]*)" data-layer', costs)
+    assert heads == ["o3", "gpt-4o", "&lt;llama&gt;"]
+    assert re.findall(r'<data value="([^"]*)">', costs) == ["0.5", "0.004", "", "0.504"]
+    assert '<span class="swatch series-1">' in costs
+    assert re.search(r'<path class="series-1" d="M[^"]+z">', page)
+    page = shown(as_alice, period="today", by="provider")
+    costs = page.partition('aria-label="Cost over time"')[2].partition("</table>")[0]
+    assert re.findall(r'title="([^"]*)" data-layer', costs) == ["openai", "ollama"]
+    assert '<span class="swatch series-openai">' in costs
+    assert f'href="{URL}?period=today&amp;provider=ollama&amp;by=provider"' in page
+
+
+def test_beyond_six_they_are_others(as_alice: Client, alice: User) -> None:
+    for number in range(9):
+        used(alice, model=f"m{number}", cost=Decimal(10 - number))
+    page = shown(as_alice)
+    costs = page.partition('aria-label="Cost over time"')[2].partition("</table>")[0]
+    assert re.findall(r"<bdi>(\w+)</bdi></th>", costs) == ["m0", "m1", "m2", "m3", "m4", "m5", "Others"]
+    assert re.findall(r'<data value="(\d+)">', costs) == ["10", "9", "8", "7", "6", "5", "9", "54"]
+
+
+def rows_of(page: str, label: str) -> list[str]:
+    table = page.partition(f'aria-label="{label}"')[2].partition("</table>")[0]
+    return re.findall(r"<bdi>([^<]+)</bdi></a>", table)
+
+
+@pytest.mark.parametrize(
+    ("sort", "names", "column", "order"),
+    [
+        ("", ["b", "a", "c"], "cost", "descending"),
+        ("cost", ["c", "a", "b"], "cost", "ascending"),
+        ("-requests", ["c", "b", "a"], "requests", "descending"),
+        ("name", ["a", "b", "c"], "name", "ascending"),
+        ("-tokens", ["a", "b", "c"], "tokens", "descending"),
+    ],
+)
+def test_tables_sort(as_alice: Client, alice: User, sort: str, names: list[str], column: str, order: str) -> None:
+    used(alice, model="a", cost=Decimal(1), tokens=Tokens(3))
+    used(alice, model="b", cost=Decimal(2), tokens=Tokens(2), requests=2)
+    used(alice, model="c", cost=None, tokens=Tokens(1), requests=3)
+    page = shown(as_alice, sort=sort)
+    assert rows_of(page, "Requests, tokens and cost by model") == names
+    assert re.search(rf'aria-sort="{order}"><a class="sort" id="sort-model-{column}"', page)
+    assert page.count("aria-sort=") == 4  # by model, provider, source and time
+    turned = {"": "cost", "cost": "", "name": "-name"}.get(sort)
+    if turned is not None:
+        address = f"{URL}?sort={turned}" if turned else URL
+        assert f'id="sort-model-{column}" href="{address}"' in page
+
+
+def test_shares_are_of_the_cost_else_of_the_requests(as_alice: Client, alice: User) -> None:
+    used(alice, model="a", cost=None, requests=3)
+    used(alice, model="b", cost=None)
+    page = shown(as_alice)
+    assert '<td class="numeric">75%</td>' in page
+    used(alice, provider="xai", model="c", cost=Decimal(9))
+    used(alice, provider="xai", model="d", cost=Decimal("0.01"))
+    page = shown(as_alice)
+    assert '<td class="numeric">100%</td>' in page
+    assert '<td class="numeric">&lt;1%</td>' in page
+    assert "<title>xAI: 100%</title>" in page
+
+
+def test_the_finest_rows_come_in_pages(as_alice: Client, alice: User) -> None:
+    for number in range(LINES_SHOWN + 1):
+        used(alice, model=f"m{number:02}")
+    page = shown(as_alice)
+    assert f"1 to {LINES_SHOWN} of {LINES_SHOWN + 1}, newest first." in page
+    assert f'href="{URL}?page=2#lines"' in page
+    page = shown(as_alice, page="2")
+    assert f"{LINES_SHOWN + 1} to {LINES_SHOWN + 1} of {LINES_SHOWN + 1}, newest first." in page
+    assert f'href="{URL}#lines"' in page
+    lines = page.partition('id="lines-table"')[2].partition("</table>")[0]
+    assert f"<bdi>m{LINES_SHOWN}</bdi>" in lines
+    assert "Usage line by line" not in shown(as_alice, page="3")
+
+
+def test_the_busiest_hours_are_a_table(as_alice: Client, alice: User) -> None:
+    with tenant(alice.pk):
+        Profile.objects.update(timezone="Asia/Tokyo")
+    monday = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)  # Tuesday, half past midnight in Tokyo
+    days_ago = (datetime.now(UTC) - monday).days
+    for requests, hours in ((5, 0), (2, 1)):
+        metering.record_batch(
+            user_id=alice.pk,
+            records=[BatchRecord("openai", "m", requests=requests, happened_at=monday + timedelta(hours=hours))],
+        )
+    assert days_ago >= 0
+    page = shown(signed_in(alice), period="all")
+    assert "Busiest: Tuesday, midnight (5 requests)." in page
+    assert '<td class="heat-5" title="Tuesday, midnight: 5">' in page
+    assert '<td class="heat-2" title="Tuesday, 1 a.m.: 2">' in page
+    assert page.count('<td class="heat-') == 7 * 24
+    assert "Busiest" not in shown(as_alice, period="today")
+
+
+def test_a_custom_range_is_the_persons_own_days(as_alice: Client, alice: User) -> None:
+    today = datetime.now(UTC).date()
+    for days_ago in (3, 4, 5, 6, 40):
+        used(alice, days_ago=days_ago, model=f"ago{days_ago}")
+    first, last = (today - timedelta(days=5)).isoformat(), (today - timedelta(days=4)).isoformat()
+    page = shown(as_alice, **{"period": "custom", "from": first, "to": last})
+    assert rows_of(page, "Requests, tokens and cost by model") == ["ago4", "ago5"]
+    assert "2 times as much as the 2 days before" not in page
+    assert "100% more than the 2 days before" in page
+    assert f'name="from" value="{first}"' in page
+    assert f'name="to" value="{last}"' in page
+    assert f'href="{URL}?period=custom&amp;from={first}&amp;to={last}&amp;provider=openai&amp;model=ago4"' in page
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("", "2026-01-01", "Choose a day."),
+        ("2026-01-01", "", "Choose a day."),
+        ("2026-13-01", "2026-01-01", "This is no day. Write it as year-month-day"),
+        (
+            "2026-02-02",
+            "2026-02-01",
+            "The range ends before it begins. Choose a last day that is not before the first.",
+        ),
+        ("1999-12-31", "2026-01-01", "Choose a first day from the year 2000 on."),
+        ("2999-01-01", "2999-01-02", "This day is still to come. Choose a first day up to today."),
+        ("2005-01-01", "2026-01-01", "A range has at most ten years. Choose days that are closer together."),
+    ],
+)
+def test_a_bad_range_says_why_and_stays(as_alice: Client, alice: User, first: str, last: str, words: str) -> None:
+    used(alice)
+    query = {"period": "custom", "from": first, "to": last, "provider": "openai"}
+    page = shown(as_alice, **query)
+    assert words in page
+    assert "This range cannot be shown" in page
+    for value in filter(None, (first, last)):
+        assert f'value="{value}"' in page
+    assert "2 of 500" not in page
+    assert "1 of 500" in page
+    assert '<input type="hidden" name="provider" value="openai">' in page
+    response = as_alice.get(f"{URL}export/", query)
+    assert (response.status_code, response["Location"].partition("?")[0]) == (302, URL)
+
+
+def test_kinds_of_tokens_are_compared_too(as_alice: Client, alice: User) -> None:
+    used(alice, tokens=Tokens(100, 50, 20, 10))
+    used(alice, days_ago=1, tokens=Tokens(50, 50, 20, 40))
+    page = shown(as_alice, period="week")
+    kinds = page.partition('<dl class="kinds">')[2].partition("</dl>")[0]
+    assert re.findall(r"<dd>(\d+)</dd>", kinds) == ["150", "50", "100", "40"]
+    assert "none the 7 days before" in kinds
+
+
+def test_quotas_have_their_past(as_alice: Client, alice: User) -> None:
+    used(alice, tokens=Tokens(1))
+    now = datetime.now(UTC)
+    for days_ago, requests in ((2, 450), (1, 600)):
+        used(alice, days_ago=days_ago, requests=requests, tokens=Tokens(1))
+        quotas.catch_up(user_id=alice.pk, at=now - timedelta(days=days_ago))
+    page = shown(as_alice)
+    past = page.partition('aria-label="A day: what was used of it"')[2].partition("</table>")[0]
+    rows = re.findall(r'<td class="numeric">([^<]+%)</td><td class="numeric">([^<]+)</td>', past)
+    assert rows == [("&lt;1%", "1"), ("120%", "600"), ("90%", "450")]
+    assert 'class="history-exceeded"' in page
+    assert 'class="history-warning"' in page
+    assert "The last 30 days of it" in page
+
+
+def test_it_is_eight_queries_whatever_the_data(alice: User) -> None:
     client = signed_in(alice)
-    client.get(URL)
-    with CaptureQueriesContext(connections["default"]) as asked:
-        client.get(URL)
-    of_usage = [query["sql"] for query in asked if "usage_" in query["sql"]]
-    assert len(of_usage) == 2
-    assert len([query for query in asked if "SAVEPOINT" not in query["sql"]]) <= 6
+    for number in range(30):
+        used(alice, model=f"m{number}", days_ago=number)
+    for provider in ("openai", "xai", "google"):
+        quotas.set_budget(user_id=alice.pk, period=Period.DAILY, provider=provider, tokens=1000)
+    for query in ({}, {"period": "all", "page": "2"}, {"period": "custom", "from": "2026-01-01", "to": "2026-01-09"}):
+        client.get(URL, query)
+        with CaptureQueriesContext(connections["default"]) as asked:
+            client.get(URL, query)
+        assert len([sql for sql in asked if "SAVEPOINT" not in sql["sql"]]) <= 8
 
 
 def test_the_overview_has_the_month_the_chart_and_the_quotas(as_alice: Client, alice: User) -> None:
