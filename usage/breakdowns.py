@@ -21,12 +21,12 @@ ROWS_SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's name; `url` sorts by it, and `sorted` says how it is sorted, as aria-sort does, or nothing."""
+    """A column; `url` sorts by it, and `order` says how it is sorted, as aria-sort does, or nothing."""
 
-    name: str
     label: str
     url: str
-    sorted: str
+    order: str
+    is_figure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,8 @@ def _column(name: str, label: str, asked: Asked) -> Column:
     here = asked.sort.column == name
     falls = not asked.sort.falls if here else name != "name"
     url = asked.but(sort=Sort(f"-{name}" if falls else name)).address()
-    return Column(name, label, url, ("descending" if asked.sort.falls else "ascending") if here else "")
+    order = "descending" if asked.sort.falls else "ascending"
+    return Column(label, url, order if here else "", name != "name")
 
 
 def _rows(shares: Sequence[Share], asked: Asked) -> list[Row]:

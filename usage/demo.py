@@ -79,7 +79,7 @@ def _day(chance: random.Random, now: datetime, days_ago: int) -> Iterator[tuple[
         if happened < now:
             yield habit, record
     if days_ago == 0:
-        last = now - timedelta(seconds=90)
+        last = now - min(timedelta(seconds=90), (now - midnight) / 2)
         yield habits[0], _record(chance, habits[0], last)
 
 

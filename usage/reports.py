@@ -1,6 +1,6 @@
 """What a person used in a range of days: in all, against the range before, by origin, and over time.
 
-The figures are summed by the functions of usage/migrations/0014_activity.py from one scan of the ledger.
+The figures are summed by the functions of usage/migrations/0015_activity.py from one scan of the ledger.
 """
 
 from collections.abc import Iterator
@@ -222,6 +222,14 @@ class Report:
     @property
     def starts(self) -> datetime:
         return self.range.starts
+
+    @property
+    def ends(self) -> datetime:
+        return self.range.ends
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.range.zone
 
     @property
     def slots(self) -> dict[Slot, Sums]:

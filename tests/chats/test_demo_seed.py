@@ -13,7 +13,9 @@ from accounts.models import User
 from chats import demo
 from chats.management.commands.seed_demo import EMAIL, PASSWORD
 from chats.models import Chat, Handover, Message
-from usage.quotas import quotas_of
+from usage import ledger
+from usage.quotas import quotas_of, windows_of
+from usage.reports import Span, report_of
 from wavelength.tenancy import tenant
 
 
@@ -43,11 +45,32 @@ def test_it_works(db: None, client: Client) -> None:
 def test_it_has_used_some_of_its_quotas(db: None) -> None:
     run()
 
-    for quota in quotas_of(user_id=User.objects.get(email=EMAIL).pk):
+    *of_everything, budget = quotas_of(user_id=User.objects.get(email=EMAIL).pk)
+    assert (budget.provider, budget.request_limit, budget.token_limit) == ("anthropic", None, None)
+    assert budget.own_cost_limit is not None
+    assert 0 < budget.used_cost < budget.own_cost_limit
+    assert len(of_everything) == 2
+    for quota in of_everything:
         assert quota.request_limit is not None
         assert quota.token_limit is not None
         assert 0 < quota.used_requests < quota.request_limit
         assert 0 < quota.used_tokens < quota.token_limit
+
+
+def test_three_months_of_its_quotas_are_known_and_agree_with_its_usage(db: None) -> None:
+    run()
+    person = User.objects.get(email=EMAIL)
+    windows = sorted(map(len, windows_of(user_id=person.pk).values()))
+    assert windows[0] >= 1
+    assert (windows[-2] >= 3, windows[-1]) == (True, 30)
+    assert ledger.check(user_id=person.pk).differences == []
+    report = report_of(user_id=person.pk, span=Span.ALL)
+    assert len(report.models) > 8
+    assert len(report.providers) > 4
+    assert len(report.sources) == 3
+    assert 0 < report.totals.unpriced < report.totals.requests / 10
+    weekend = sum(requests for (weekday, _), requests in report.heat.items() if weekday > 4)
+    assert 0 < weekend / 2 < (report.totals.requests - weekend) / 5 / 2
 
 
 def test_again_adds_nothing(db: None) -> None:

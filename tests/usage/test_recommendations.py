@@ -13,7 +13,7 @@ from usage.metering import BatchRecord, Tokens
 from usage.models import ModelAccess, ModelPrice
 from usage.quotas import Quota
 from usage.recommendations import Advice, advice_of
-from usage.reports import Report, Share, Span, Sums, report_of
+from usage.reports import Range, Report, Share, Span, Sums, Unit, report_of
 from wavelength.tenancy import tenant
 
 pytestmark = pytest.mark.django_db
@@ -36,9 +36,14 @@ def quota(**values: object) -> Quota:
 
 
 def report(days: dict[date, Sums] | None = None, models: list[Share] | None = None) -> Report:
+    starts = NOW - timedelta(days=30)
+    recent = Range(
+        Span.RECENT, Unit.DAY, starts, NOW, starts - timedelta(days=30), starts, ZoneInfo("UTC"), starts.date(),
+        NOW.date(),
+    )  # fmt: skip
     return Report(
-        span=Span.RECENT, starts=NOW - timedelta(days=30), ends=NOW, zone=ZoneInfo("UTC"), totals=Sums(), before=Sums(),
-        providers=[], models=models or [], sources=[], days=days or {}, hours={}, choices=[],
+        range=recent, totals=Sums(), before=Sums(), providers=[], models=models or [], sources=[], days=days or {},
+        hours={}, stacks=[], heat={}, lines=[], all_lines=0, choices=[],
     )  # fmt: skip
 
 

@@ -171,6 +171,6 @@ ACTIVITY_SIGNATURE = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0013_prices")]
+    dependencies = [("usage", "0014_advice")]
 
     operations = [InvokerFunction(RANGE_SIGNATURE, RANGE), InvokerFunction(ACTIVITY_SIGNATURE, ACTIVITY)]
