@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower, Now
@@ -111,6 +112,18 @@ class Theme(models.TextChoices):
     AUTO = "auto", "As the system"
 
 
+class Mail(models.TextChoices):
+    """A kind of mail that one may want or not; what concerns the safety of an account is always sent."""
+
+    QUOTA = "quota", "A quota runs low"
+    KEY = "key", "A key stops working"
+    NEWS = "news", "Product news"
+
+
+def _wanted_at_first() -> list[str]:
+    return [Mail.QUOTA.value, Mail.KEY.value]
+
+
 def _avatar_path(profile: "Profile", filename: str) -> str:
     # A new name for each upload: caches never show the old picture, and the name tells nothing.
     return f"avatars/{uuid7()}.webp"
@@ -128,11 +141,16 @@ class Profile(TenantModel):
     theme = models.CharField(max_length=8, choices=Theme, default=Theme.AUTO)
     preferences = models.JSONField(default=dict, blank=True)
     features = models.JSONField(default=dict, blank=True)
+    wanted_mails = ArrayField(models.CharField(max_length=16, choices=Mail), default=_wanted_at_first, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user"], name="profile_user_unique")]
+
+    def wants(self, mail: Mail) -> bool:
+        """Whether the person wants mails of this kind."""
+        return mail in self.wanted_mails
 
     @property
     def avatar_address(self) -> str:

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 import orjson
 from django.db.models.functions import Now
 
-from accounts.models import Profile, Theme
+from accounts.models import Mail, Profile, Theme
 from wavelength.tenancy import tenant
 
 NAME_LENGTH = 80
@@ -49,6 +49,7 @@ class ProfileChanges(TypedDict, total=False):
     timezone: str
     language: str
     theme: Theme
+    wanted_mails: list[Mail]
     preferences: dict[str, Any] | None
 
 
@@ -59,11 +60,22 @@ def change_profile(*, user_id: UUID, **changes: Unpack[ProfileChanges]) -> Profi
     """
     with tenant(user_id):
         profile = Profile.objects.select_for_update().get(user_id=user_id)
-        for name in ("display_name", "bio", "timezone", "language", "theme"):
+        for name in ("display_name", "bio", "timezone", "language", "theme", "wanted_mails"):
             if name in changes:
                 setattr(profile, name, changes[name])
         if "preferences" in changes:
             profile.preferences = merged(profile.preferences, changes["preferences"])
+        return _saved(profile)
+
+
+def choose_preferences(*, user_id: UUID, chosen: dict[str, Any]) -> Profile:
+    """Change some of a person's preferences; one that is None goes. Raises PreferencesTooLargeError."""
+    with tenant(user_id):
+        profile = Profile.objects.select_for_update().get(user_id=user_id)
+        together = merged(profile.preferences, chosen)
+        profile.preferences = {
+            name: value for name, value in together.items() if name not in chosen or value is not None
+        }
         return _saved(profile)
 
 
@@ -80,6 +92,12 @@ def merged(stored: dict[str, Any], preferences: dict[str, Any] | None) -> dict[s
     if len(orjson.dumps(together)) > PREFERENCES_BYTES:
         raise PreferencesTooLargeError
     return together
+
+
+def known_time_zones() -> list[str]:
+    """The time zones people know by name, in order: regions with a city, and UTC."""
+    named = sorted(name for name in _time_zones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+    return ["UTC", *named]
 
 
 def time_zone(name: str) -> str:

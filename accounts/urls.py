@@ -9,6 +9,7 @@ urlpatterns = [
     path("profile/", views.profile, name="profile"),
     path("profile/avatar/", views.avatar, name="avatar"),
     path("profile/avatar/deletion/", views.avatar_deletion, name="avatar-deletion"),
+    path("profile/<slug:name>/", views.section, name="profile-section"),
     path("security/", security_views.security, name="security"),
     path("security/activity/", security_views.activity, name="activity-list"),
     path("security/browsers/<int:browser_id>/end/", security_views.browser_end, name="browser-end"),

@@ -1,4 +1,4 @@
-// What every page has beyond HTML: dialogs, toasts, waiting, the connection, copying, showing a password, trying a theme.
+// What every page has beyond HTML: dialogs, toasts, waiting, the connection, copying, showing a password.
 // Nothing here is needed for anything to work.
 
 const dialog = document.getElementById("dialog");
@@ -213,20 +213,6 @@ function addReveal(input) {
 }
 
 document.querySelectorAll("main input[type=password]").forEach(addReveal);
-
-// The theme is seen at once; saving keeps it.
-for (const choice of document.querySelectorAll("input[name=theme]")) {
-  choice.addEventListener("change", () => {
-    document.documentElement.dataset.theme = choice.value;
-  });
-}
-
-// The time zone is guessed where none was chosen.
-const zone = document.querySelector("select[data-guess-timezone]");
-if (zone && !zone.value) {
-  const guess = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if ([...zone.options].some((option) => option.value === guess)) zone.value = guess;
-}
 
 // A search clears with Escape; "/" goes to it.
 document.addEventListener("keydown", (event) => {

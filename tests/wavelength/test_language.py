@@ -41,8 +41,7 @@ def test_who_is_not_signed_in_is_spoken_to_as_the_browser_asks(anonymous: Client
 
 
 def test_a_change_holds_from_its_own_answer_on(as_alice: Client) -> None:
-    fields = {"display_name": "", "bio": "", "timezone": "", "language": "de", "theme": "auto"}
-    as_alice.post("/profile/", fields)
+    as_alice.post("/profile/region/", {"timezone": "", "language": "de", "theme": "auto"})
 
     assert spoken(as_alice, "es") == "de"
 

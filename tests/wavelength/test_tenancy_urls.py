@@ -38,6 +38,7 @@ OTHER: dict[str, str] = {
     "accounts/reactivate/<str:token>/": "A signed token from a mail.",
     r"accounts/^confirm-email/(?P<key>[-:\w]+)/$": "A signed token from a mail.",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "A signed token from a mail.",
+    "profile/<slug:name>/": "A section of one's own profile.",
     "media/avatars/<uuid:picture>.webp": "A picture for whoever knows its random name, as pages show it to others.",
 }
 
