@@ -12,6 +12,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apikeys.providers import KeyRefusedError
 
@@ -44,15 +46,15 @@ def clean_base_url(text: str) -> str:
         return ""
     parts = _split(text)
     if parts is None or len(text) > URL_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
-        raise _refused("The base URL is not an address such as https://llm.example.com/v1.")
+        raise _refused(_("The base URL is not an address such as https://llm.example.com/v1."))
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in text or "#" in text:
-        raise _refused("The base URL must not hold a user name, a query or a fragment.")
+        raise _refused(_("The base URL must not hold a user name, a query or a fragment."))
     literal = _literal(parts.hostname or "")
     loopback = parts.hostname == "localhost" or (literal is not None and literal.is_loopback)
     if parts.scheme != "https" and not (loopback and _private_allowed()):
-        raise _refused("The base URL must begin with https://.")
+        raise _refused(_("The base URL must begin with https://."))
     if (loopback or (literal and not is_public(literal))) and not _private_allowed():
-        raise _refused("The base URL leads to a private address.")
+        raise _refused(_("The base URL leads to a private address."))
     return text
 
 
@@ -67,10 +69,10 @@ def resolve(url: str, *, trusted: bool) -> Destination:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UnreachableError("Its address could not be found. Check the base URL.") from None
+        raise UnreachableError(gettext_noop("Its address could not be found. Check the base URL.")) from None
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not trusted and not _private_allowed() and not all(is_public(ip_address(a)) for a in addresses):
-        raise UnreachableError("The base URL leads to a private address.")
+        raise UnreachableError(gettext_noop("The base URL leads to a private address."))
     return Destination(url, host, port, addresses)
 
 

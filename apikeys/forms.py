@@ -36,6 +36,14 @@ class KeyForm(forms.Form):
         """Whether what is folded away has to be seen."""
         return any(name in self.errors for name in self.folded)
 
+    def plain_fields(self) -> list[forms.BoundField]:
+        """What is shown in the usual way, in order."""
+        return [field for field in self if field.name not in (*self.folded, "provider", "api_key", "anyway")]
+
+    def folded_fields(self) -> list[forms.BoundField]:
+        """What is folded away."""
+        return [self[name] for name in self.folded]
+
     def refuse(self, refused: KeyRefusedError) -> None:
         """Show why the vault did not take it."""
         field = FIELDS.get(refused.field, refused.field)
@@ -53,7 +61,10 @@ class SettingsForm(KeyForm):
 
 
 class SecretForm(KeyForm):
-    """A key's secret and the address it may be sent to; they change only together."""
+    """A key's secret and the address it may be sent to; they change only together.
+
+    `anyway` is the second step of somebody who stores a key that its provider has refused.
+    """
 
     api_key = SecretField(label=_("Key"))
     base_url = forms.CharField(
@@ -63,11 +74,21 @@ class SecretForm(KeyForm):
         widget=forms.URLInput(attrs={"inputmode": "url", "placeholder": "https://"}),
         help_text=_("Only if the provider is reached through a server of your own."),
     )
+    anyway = forms.BooleanField(required=False)
+    folded = ("base_url",)
+
+    @property
+    def secret(self) -> Secret:
+        """The secret of a valid form."""
+        secret: Secret = self.cleaned_data["api_key"]
+        return secret
 
 
 class NewKeyForm(SettingsForm, SecretForm):
     """A new key, whole."""
 
-    provider = forms.ChoiceField(choices=[(provider.name, provider.label) for provider in PROVIDERS.values()])
+    provider = forms.ChoiceField(
+        label=_("Provider"), choices=[(provider.name, provider.label) for provider in PROVIDERS.values()]
+    )
     folded = ("daily_limit", "monthly_limit", "base_url")
     field_order = ("provider", "api_key", "key_name", "daily_limit", "monthly_limit", "base_url")

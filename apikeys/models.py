@@ -8,6 +8,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest, Now
 
 from apikeys.providers import Provider, provider_named
+from apikeys.wording import in_words
 from usage.models import Period, QuotaWindow
 from wavelength.envelope import Binding, origin_of
 from wavelength.tenancy.models import TenantModel
@@ -102,6 +103,11 @@ class ApiKey(TenantModel):
     def provider_info(self) -> Provider:
         """What is known of the provider: its label, where its keys are made."""
         return provider_named(self.provider)
+
+    @property
+    def problem(self) -> str:
+        """What its provider last said against it, or why it could not be asked; in the language that is spoken."""
+        return in_words(self.validation_error, self.provider_info) if self.validation_error else ""
 
     def binding(self) -> Binding:
         """What this key's envelope is bound to; another row, person, provider or address opens nothing."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from wavelength.envelope import Secret
 from wavelength.names import provider_label
@@ -62,6 +63,11 @@ class Provider:
     def label(self) -> str:
         """The name it goes by."""
         return provider_label(self.name)
+
+    @property
+    def keys_place(self) -> str:
+        """Where its keys are made, as one reads it: the address without its scheme."""
+        return self.keys_url.removeprefix("https://")
 
     @property
     def default_base_url(self) -> str:
@@ -123,7 +129,7 @@ def provider_named(name: str) -> Provider:
     try:
         return PROVIDERS[name]
     except KeyError:
-        raise KeyRefusedError("provider", "unknown_provider", "We keep no keys for this provider.") from None
+        raise KeyRefusedError("provider", "unknown_provider", _("We keep no keys for this provider.")) from None
 
 
 def check_format(provider: Provider, secret: Secret) -> None:
@@ -133,12 +139,14 @@ def check_format(provider: Provider, secret: Secret) -> None:
     """
     text = secret.reveal()
     if not MIN_LENGTH <= len(text) <= MAX_LENGTH:
-        sentence = f"A key has {MIN_LENGTH} to {MAX_LENGTH} characters. Check that it was copied whole."
-        raise KeyRefusedError("secret", "invalid_key_format", sentence)
+        sentence = _("A key has %(least)d to %(most)d characters. Check that it was copied whole.")
+        bounds = {"least": MIN_LENGTH, "most": MAX_LENGTH}
+        raise KeyRefusedError("secret", "invalid_key_format", sentence % bounds)
     if not all("!" <= character <= "~" for character in text):
-        sentence = "A key has no spaces and no special characters. Check that only the key was copied."
+        sentence = _("A key has no spaces and no special characters. Check that only the key was copied.")
         raise KeyRefusedError("secret", "invalid_key_format", sentence)
     for other in PROVIDERS.values():
         if other is not provider and text.startswith(other.prefixes):
-            sentence = f"This looks like a key for {other.label}, not for {provider.label}."
-            raise KeyRefusedError("secret", "invalid_key_format", sentence)
+            sentence = _("This looks like a key for %(other)s, not for %(provider)s.")
+            labels = {"other": other.label, "provider": provider.label}
+            raise KeyRefusedError("secret", "invalid_key_format", sentence % labels)

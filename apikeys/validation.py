@@ -13,13 +13,15 @@ import httpx
 import orjson
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from apikeys import vault
 from apikeys.addresses import Destination, UnreachableError, resolve
 from apikeys.models import ApiKey
 from apikeys.providers import Provider, Verdict, provider_named
 from apikeys.vault import OpenKey
-from wavelength.envelope import EnvelopeError
+from apikeys.wording import FAULT, ODD, SAYINGS, UNASKED
+from wavelength.envelope import EnvelopeError, Secret
 from wavelength.tenancy import tenant
 
 MAX_BODY: Final = 8 * 1024 * 1024  # bytes; OpenRouter's list is the longest, about 1 MiB
@@ -42,17 +44,6 @@ class _Question:
     """On the monotonic clock, for all attempts together."""
 
 
-# What a status says of a key, after the provider's name.
-_SAYINGS: Final = {
-    200: (None, "answered with something that is no list of models. Check the base URL."),
-    401: (False, "does not know this key. Check that it was copied whole and not revoked."),
-    403: (False, "refuses this key: it may not list models. Check its permissions."),
-    429: (None, "is limiting requests, so the key could not be checked. Try again later."),
-}
-_FAULT: Final = (None, "has a fault ({status}), so the key could not be checked. Try again later.")
-_ODD: Final = (None, "answered unexpectedly ({status}), so the key could not be checked.")
-
-
 class _NoAnswerError(Exception):
     """The provider's answer could not be had; the text is a sentence."""
 
@@ -70,7 +61,7 @@ def validate_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
             opened: OpenKey | None = vault.open_key(key)
         except EnvelopeError:
             opened = None
-    verdict = ask(opened) if opened else Verdict(None, "This key cannot be opened. Enter it again.")
+    verdict = ask(opened) if opened else Verdict(None, gettext_noop("This key cannot be opened. Enter it again."))
     with tenant(user_id):
         # Only of the secret that was asked about: it may have been replaced meanwhile.
         asked = ApiKey.objects.filter(pk=key_id, fingerprint=bytes(key.fingerprint))
@@ -95,6 +86,14 @@ def validate_all(*, user_id: UUID) -> list[ApiKey]:
     return validated
 
 
+def try_key(*, provider: str, secret: Secret, base_url: str | None = None) -> Verdict:
+    """Ask a provider about a key that is stored nowhere; outside any transaction.
+
+    Raises KeyRefusedError when it cannot be this provider's key; then nobody is asked.
+    """
+    return ask(vault.pasted_key(provider=provider, secret=secret, base_url=base_url))
+
+
 def ask(key: OpenKey) -> Verdict:
     """Ask the provider for its models with this key. Call it outside any transaction.
 
@@ -107,7 +106,7 @@ def ask(key: OpenKey) -> Verdict:
         deadline = time.monotonic() + settings.PROVIDER_TIMEOUT
         answer = _first_answer(_Question(provider, key, destination, deadline))
     except (UnreachableError, _NoAnswerError) as error:
-        return Verdict(None, f"{provider.label} could not be asked. {error}")
+        return Verdict(None, f"{UNASKED % {'provider': provider.label}} {error}")
     return _judge(provider, answer)
 
 
@@ -117,8 +116,8 @@ def _judge(provider: Provider, answer: _Answer) -> Verdict:
         return Verdict(True)
     if status == 400 and provider.refusal and provider.refusal.encode() in answer.body:
         status = 401
-    works, sentence = _SAYINGS.get(status, _FAULT if status >= 500 else _ODD)
-    return Verdict(works, f"{provider.label} {sentence.format(status=status)}")
+    works, sentence = SAYINGS.get(status, FAULT if status >= 500 else ODD)
+    return Verdict(works, sentence % {"provider": provider.label, "status": status})
 
 
 def _is_models_list(provider: Provider, body: bytes) -> bool:
@@ -146,10 +145,10 @@ def _get(question: _Question, path: str) -> _Answer:
             # A host often has several addresses, of which not all can be reached from here.
             continue
         except httpx.TimeoutException:
-            raise _NoAnswerError("It did not answer in time. Try again later.") from None
+            raise _NoAnswerError(gettext_noop("It did not answer in time. Try again later.")) from None
         except (httpx.HTTPError, httpx.InvalidURL):
-            raise _NoAnswerError("The connection broke off. Try again later.") from None
-    raise _NoAnswerError("No connection could be made. Check the base URL, or try again later.")
+            raise _NoAnswerError(gettext_noop("The connection broke off. Try again later.")) from None
+    raise _NoAnswerError(gettext_noop("No connection could be made. Check the base URL, or try again later."))
 
 
 def _get_from(address: str, question: _Question, path: str) -> _Answer:
@@ -189,7 +188,7 @@ def _read(response: httpx.Response, deadline: float) -> bytes:
     for chunk in response.iter_raw():
         body += chunk
         if len(body) > MAX_BODY:
-            raise _NoAnswerError("Its answer was too long. Check the base URL.")
+            raise _NoAnswerError(gettext_noop("Its answer was too long. Check the base URL."))
         if time.monotonic() > deadline:
-            raise _NoAnswerError("It did not answer in time. Try again later.")
+            raise _NoAnswerError(gettext_noop("It did not answer in time. Try again later."))
     return bytes(body)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.datakeys import data_key_for
@@ -172,7 +173,7 @@ def open_key(key: ApiKey) -> OpenKey:
     return OpenKey(key.provider, key.base_url, secret)
 
 
-def open_all(data_key: DataKey, _: UUID | None) -> Iterator[bool]:
+def open_all(data_key: DataKey, _owner: UUID | None) -> Iterator[bool]:
     """Open every key of a person, inside their `tenant()`, for `check_encryption`."""
     for key in ApiKey.objects.order_by("pk"):
         try:
@@ -231,8 +232,8 @@ def clean_name(name: str | None) -> str:
     """Answer a key's name without surrounding space; the usual one when it is empty."""
     name = (name or "").strip()
     if len(name) > NAME_LENGTH or not name.isprintable():
-        sentence = f"A key's name has at most {NAME_LENGTH} characters, without line breaks."
-        raise KeyRefusedError("key_name", "invalid_key_name", sentence)
+        sentence = _("A key's name has at most %(most)d characters, without line breaks.")
+        raise KeyRefusedError("key_name", "invalid_key_name", sentence % {"most": NAME_LENGTH})
     return name or DEFAULT_NAME
 
 
@@ -248,7 +249,7 @@ def _apply(key: ApiKey, changes: KeyChanges) -> None:
     if "base_url" in changes:
         base_url = clean_base_url(changes["base_url"] or "")
         if base_url != key.base_url and "secret" not in changes:
-            sentence = "Enter the key again to change its base URL."
+            sentence = _("Enter the key again to change its base URL.")
             raise KeyRefusedError("base_url", "secret_required", sentence)
         key.base_url = base_url
     if "secret" in changes:
@@ -310,8 +311,8 @@ def _refusing_duplicates() -> Iterator[None]:
         yield
     except IntegrityError as error:
         sentences = {
-            NAME_TAKEN: ("key_name", "You already have a key of this name for this provider."),
-            SECRET_TAKEN: ("secret", "You have already stored this key."),
+            NAME_TAKEN: ("key_name", _("You already have a key of this name for this provider.")),
+            SECRET_TAKEN: ("secret", _("You have already stored this key.")),
         }
         if (constraint := _constraint(error)) not in sentences:
             raise

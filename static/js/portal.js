@@ -98,6 +98,14 @@ document.addEventListener("htmx:afterSettle", () => {
   start.focus({ preventScroll: true });
 });
 
+// What a menu asks for takes the menu's place; the focus goes back to the button that opened it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const menu = event.target.closest?.(".menu[popover]");
+  if (!menu?.matches(":popover-open")) return;
+  menu.hidePopover();
+  document.querySelector(`[popovertarget="${menu.id}"]`)?.focus();
+});
+
 // A request that failed is said, never silent.
 const toasts = document.getElementById("toasts");
 document.addEventListener("htmx:responseError", (event) => {

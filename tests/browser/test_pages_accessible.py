@@ -13,7 +13,7 @@ from apikeys import vault
 from apikeys.models import ApiKey
 from chats.models import Chat, Source
 from chats.sync import take_over
-from tests.browser.conftest import SAMPLES, Open
+from tests.browser.conftest import OPENAI_KEY, SAMPLES, Open
 from tests.conftest import PASSWORD
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
@@ -127,6 +127,15 @@ def test_it_works_in_a_dialog_and_with_the_menu_open(full: dict[str, Any], alice
     page.get_by_role("link", name="Add a key").click()
     page.get_by_role("dialog").wait_for()
     assert page.evaluate(RUN) == []
+    for secret in ("sk-ant-of-another-house-0000", "sk-proj-wrong-0f3a5b7c9d1e2f4a0000", OPENAI_KEY):
+        page.locator("label", has_text="OpenAI").click()
+        page.get_by_label("Key", exact=True).fill(secret)
+        page.get_by_role("button", name="Test").click()
+        page.locator("#key-said > *").wait_for()
+        assert check(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="More for").first.click()
+    assert check(page) == []
 
 
 def test_a_first_visit_weighs_at_most_100_kb(full: dict[str, Any], alice: User, open_page: Open) -> None:

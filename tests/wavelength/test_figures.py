@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from wavelength.templatetags.figures import ago, compact, count, duration, money
+from wavelength.templatetags.figures import ago, compact, count, duration, money, until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -77,3 +77,22 @@ def test_ago(elapsed: timedelta, written: str) -> None:
 
 def test_ago_of_nothing() -> None:
     assert ago(None) == "never"
+
+
+@pytest.mark.parametrize(
+    ("left", "written"),
+    [
+        (timedelta(seconds=-5), "now"),
+        (timedelta(seconds=40), "in 1 minute"),
+        (timedelta(minutes=59), "in 59 minutes"),
+        (timedelta(hours=23, minutes=40), "in 24 hours"),
+        (timedelta(days=2, hours=1), "in 2 days"),
+        (timedelta(days=30), "in 30 days"),
+    ],
+)
+def test_until(left: timedelta, written: str) -> None:
+    assert until(NOW + left, NOW) == written
+
+
+def test_until_nothing() -> None:
+    assert until(None) == ""

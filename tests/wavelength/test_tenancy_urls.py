@@ -97,6 +97,7 @@ IDS: dict[str, Ids] = {
     "security/browsers/<int:browser_id>/end/": BROWSER,
     "keys/<uuid:key_id>/": KEY,
     "keys/<uuid:key_id>/secret/": KEY,
+    "keys/<uuid:key_id>/secret/trial/": KEY,
     "keys/<uuid:key_id>/validation/": KEY,
     "keys/<uuid:key_id>/activation/": KEY,
     "keys/<uuid:key_id>/deletion/": KEY,

@@ -103,3 +103,19 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     if elapsed.days < 30:
         return ngettext("%(count)d day ago", "%(count)d days ago", elapsed.days) % {"count": elapsed.days}
     return formats.date_format(timezone.localtime(moment), "DATE_FORMAT", use_l10n=True)
+
+
+@register.filter
+def until(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long until then, in one unit, rounded; what is past is said to be now."""
+    if moment is None:
+        return ""
+    minutes = max(0, round((moment - (now or datetime.now(UTC))).total_seconds() / 60))
+    hours, days = round(minutes / 60), round(minutes / 60 / 24)
+    if minutes < 1:
+        return gettext("now")
+    if minutes < 60:
+        return ngettext("in %(count)d minute", "in %(count)d minutes", minutes) % {"count": minutes}
+    if hours < 48:
+        return ngettext("in %(count)d hour", "in %(count)d hours", hours) % {"count": hours}
+    return ngettext("in %(count)d day", "in %(count)d days", days) % {"count": days}

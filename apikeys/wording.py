@@ -1,0 +1,34 @@
+"""What is said of a key after its provider was asked. Kept in English, told in the language that is spoken."""
+
+import re
+from typing import Final
+
+from django.utils.translation import gettext, gettext_noop
+
+from apikeys.providers import Provider
+
+# What a status says of a key.
+SAYINGS: Final = {
+    200: (None, gettext_noop("%(provider)s answered with something that is no list of models. Check the base URL.")),
+    401: (False, gettext_noop("%(provider)s does not know this key. Check that it was copied whole and not revoked.")),
+    403: (False, gettext_noop("%(provider)s refuses this key: it may not list models. Check its permissions.")),
+    429: (None, gettext_noop("%(provider)s is limiting requests, so the key could not be checked. Try again later.")),
+}
+FAULT: Final = (
+    None,
+    gettext_noop("%(provider)s has a fault (%(status)s), so the key could not be checked. Try again later."),
+)
+ODD: Final = (None, gettext_noop("%(provider)s answered unexpectedly (%(status)s), so the key could not be checked."))
+UNASKED: Final = gettext_noop("%(provider)s could not be asked.")
+
+
+def in_words(sentence: str, provider: Provider) -> str:
+    """A verdict's sentence, which is kept in English, in the language that is spoken."""
+    unasked = UNASKED % {"provider": provider.label}
+    if sentence.startswith(unasked):
+        return f"{gettext(UNASKED) % {'provider': provider.label}} {gettext(sentence.removeprefix(unasked).strip())}"
+    status = re.search(r"\((\d{3})\)", sentence)
+    form = sentence.replace(provider.label, "%(provider)s", 1)
+    if status:
+        form = form.replace(status[0], "(%(status)s)", 1)
+    return gettext(form) % {"provider": provider.label, "status": status[1] if status else ""}
