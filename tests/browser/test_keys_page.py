@@ -162,7 +162,7 @@ def test_a_key_is_replaced(script: bool, key: ApiKey, alice: User, open_page: Op
     expect(row(page)).to_contain_text("0000")
     expect(row(page)).to_contain_text("Refused")
     page.goto("/")
-    expect(page.get_by_text("does not know this key")).to_be_visible()
+    expect(page.get_by_text("does not know this key").first).to_be_visible()
 
 
 def test_a_menu_works_by_keyboard(key: ApiKey, alice: User, open_page: Open) -> None:
