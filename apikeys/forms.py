@@ -75,7 +75,7 @@ class SecretForm(KeyForm):
         help_text=_("Only if the provider is reached through a server of your own."),
     )
     anyway = forms.BooleanField(required=False)
-    folded = ("base_url",)
+    folded: ClassVar[tuple[str, ...]] = ("base_url",)
 
     @property
     def secret(self) -> Secret:
