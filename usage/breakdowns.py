@@ -1,6 +1,5 @@
 """The same figures by model, provider, source and time, as tables that sort."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -11,10 +10,8 @@ from django.utils.translation import gettext as _
 
 from usage.asking import Asked, Sort
 from usage.charts import Timeline
-from usage.models import Source
+from usage.naming import full_name, short_names
 from usage.reports import Report, Share, Sums
-from wavelength.names import provider_label
-from wavelength.templatetags.portal import model_name
 
 ROWS_SHOWN: Final = 20
 
@@ -33,8 +30,7 @@ class Column:
 class Row:
     """A line of a breakdown: `url` narrows the report down to it; empty for all the others together.
 
-    `short` leaves out a model's maker, whose mark stands before it, unless two models would be called the same. `order`
-    is what sorts it by name. `share` is its part of the cost, or of the requests where no cost is known.
+    `order` is what sorts it by name. `share` is its part of the cost, or of the requests where no cost is known.
     """
 
     name: str
@@ -105,14 +101,10 @@ def _column(name: str, label: str, asked: Asked) -> Column:
 
 
 def _rows(shares: Sequence[Share], asked: Asked) -> list[Row]:
-    called = Counter(model_name(share.origin.model) for share in shares)
     rows = []
-    for origin, sums in shares:
-        name = origin.model or origin.provider or str(Source(origin.source).label)
-        short = model_name(name) if origin.model else provider_label(name)
-        short = name if origin.model and called[short] > 1 else short
+    for (origin, sums), short in zip(shares, short_names([share.origin for share in shares]), strict=True):
         url = asked.but(only=origin.within(asked.only)).address()
-        rows.append(Row(name, short, short.casefold(), origin.provider, url, sums, ""))
+        rows.append(Row(full_name(origin), short, short.casefold(), origin.provider, url, sums, ""))
     return rows
 
 

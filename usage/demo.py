@@ -59,9 +59,9 @@ def use(*, user_id: UUID, now: datetime) -> None:
     for source, of_source in records.items():
         if of_source:
             record_batch(user_id=user_id, records=of_source, source=source)
+    set_budget(user_id=user_id, period=Period.MONTHLY, provider="anthropic", cost=Decimal("1.50"))
     for days_ago in range(DAYS, -1, -1):
         catch_up(user_id=user_id, at=now - timedelta(days=days_ago))
-    set_budget(user_id=user_id, period=Period.MONTHLY, provider="anthropic", cost=Decimal(8))
 
 
 def _day(chance: random.Random, now: datetime, days_ago: int) -> Iterator[tuple[Habit, BatchRecord]]:

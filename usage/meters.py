@@ -112,10 +112,9 @@ def _text(kind: str, used: Decimal, reserved: Decimal, allowed: Decimal) -> str:
 
 def _windows(quota: Quota, windows: Sequence[PastWindow]) -> list[ShownWindow]:
     places = 30 if quota.period == Period.DAILY else 12
-    width = Decimal(WIDTH) / max(places, len(windows))
-    first = max(places, len(windows)) - len(windows)
+    width = Decimal(WIDTH) / places
     shown = []
-    for place, window in enumerate(windows, first):
+    for place, window in enumerate(windows[-places:], places - min(places, len(windows))):
         share = _share(quota, window)
         height = min(share, Decimal(1)) * HEIGHT
         x, bar = (place + GAP) * width, width * (1 - 2 * GAP)

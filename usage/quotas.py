@@ -111,9 +111,9 @@ def quotas_of(*, user_id: UUID, at: datetime | None = None) -> list[Quota]:
 
 
 def windows_of(*, user_id: UUID) -> dict[UUID, list[PastWindow]]:
-    """By limit, the windows of the last 30 days or 12 months, oldest first, the one now included; not those of keys."""
+    """By limit, the windows of the last 30 days or of the last year and the one now, oldest first; none of keys."""
     days = Q(limit__period=Period.DAILY, ends_at__gt=Now() - timedelta(days=30))
-    months = Q(limit__period=Period.MONTHLY, ends_at__gt=Now() - timedelta(days=335))
+    months = Q(limit__period=Period.MONTHLY, ends_at__gt=Now() - timedelta(days=366))
     found: dict[UUID, list[PastWindow]] = {}
     with tenant(user_id):
         for window in QuotaWindow.objects.filter(days | months, limit__api_key_id=None).order_by("ends_at"):

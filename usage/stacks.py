@@ -1,7 +1,6 @@
 """Usage over time, stacked by model or provider: the figures as a table, and the same drawn without script."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from usage.asking import Asked
 from usage.charts import HEIGHT, WIDTH, ShownSlot
-from usage.reports import ANYWHERE, STACKS, Origin, Stack, Sums
-from wavelength.names import provider_label
+from usage.naming import full_name, short_names
+from usage.reports import STACKS, Origin, Stack, Sums
 from wavelength.templatetags.figures import count, exact, money
-from wavelength.templatetags.portal import MARKS, model_name
+from wavelength.templatetags.portal import MARKS
 
 GAP: Final = 0.15  # of a slot, on either side of its bar
 
@@ -79,9 +78,15 @@ class _Kind(NamedTuple):
 
 
 def series_of(stacks: Sequence[Stack], asked: Asked) -> list[Series]:
-    """A name and a colour for each; two models that would be called the same keep their makers' names."""
-    called = Counter(model_name(stack.origin.model) for stack in stacks)
-    return [_series(stack.origin, place, called, asked) for place, stack in enumerate(stacks, 1)]
+    """A name and a colour for each."""
+    named = [stack.origin for stack in stacks[:STACKS]]
+    series = [
+        Series(short, full_name(origin), asked.but(only=origin.within(asked.only)).address(), _colour(origin, place))
+        for place, (origin, short) in enumerate(zip(named, short_names(named), strict=True), 1)
+    ]
+    if stacks[STACKS:]:
+        series.append(Series(_("Others"), _("All the others"), "", "other"))
+    return series
 
 
 def colour_of(provider: str, place: int) -> str:
@@ -100,14 +105,8 @@ def stacked_charts(stacks: Sequence[Stack], series: Sequence[Series], slots: Seq
     return [chart for chart in charts if chart.most]
 
 
-def _series(origin: Origin, place: int, called: Counter[str], asked: Asked) -> Series:
-    if origin == ANYWHERE and place > STACKS:
-        return Series(_("Others"), _("All the others"), "", "other")
-    url = asked.but(only=origin.within(asked.only)).address()
-    if origin.model:
-        short = model_name(origin.model)
-        return Series(origin.model if called[short] > 1 else short, origin.model, url, str(place))
-    return Series(provider_label(origin.provider), origin.provider, url, colour_of(origin.provider, place))
+def _colour(origin: Origin, place: int) -> str:
+    return str(place) if origin.model else colour_of(origin.provider, place)
 
 
 def _chart(kind: _Kind, stacks: Sequence[Stack], series: Sequence[Series], slots: Sequence[ShownSlot]) -> StackedChart:

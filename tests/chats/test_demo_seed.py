@@ -62,7 +62,7 @@ def test_three_months_of_its_quotas_are_known_and_agree_with_its_usage(db: None)
     person = User.objects.get(email=EMAIL)
     windows = sorted(map(len, windows_of(user_id=person.pk).values()))
     assert windows[0] >= 1
-    assert (windows[-2] >= 3, windows[-1]) == (True, 30)
+    assert (windows[-2] >= 3, windows[-1]) == (True, 31)
     assert ledger.check(user_id=person.pk).differences == []
     report = report_of(user_id=person.pk, span=Span.ALL)
     assert len(report.models) > 8

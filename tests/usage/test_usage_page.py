@@ -111,6 +111,9 @@ def test_a_model_goes_without_its_maker_unless_two_would_be_the_same(as_alice: C
     page = shown(as_alice)
     for name in ("gpt-4o", "openai/gpt-4o", "o3"):
         assert f"<bdi>{name}</bdi></a>" in page
+    used(alice, provider="openrouter", model="openai/o3")
+    names = rows_of(shown(as_alice), "Requests, tokens and cost by model")
+    assert sorted(names) == ["gpt-4o", "o3 · OpenAI", "o3 · OpenRouter", "openai/gpt-4o"]
 
 
 def test_quotas_are_meters_with_what_is_reserved_and_budgets_named(as_alice: Client, alice: User) -> None:
@@ -357,6 +360,10 @@ def test_quotas_have_their_past(as_alice: Client, alice: User) -> None:
     assert 'class="history-exceeded"' in page
     assert 'class="history-warning"' in page
     assert "The last 30 days of it" in page
+    for days_ago in range(3, 40):
+        quotas.catch_up(user_id=alice.pk, at=now - timedelta(days=days_ago))
+    past = shown(as_alice).partition('aria-label="A day: what was used of it"')[2].partition("</table>")[0]
+    assert past.count('<th scope="row"') == 30
 
 
 def test_it_is_eight_queries_whatever_the_data(alice: User) -> None:
