@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import security_views, views
+from accounts import privacy_views, security_views, views
 
 app_name = "accounts"
 urlpatterns = [
@@ -14,4 +14,6 @@ urlpatterns = [
     path("security/activity/", security_views.activity, name="activity-list"),
     path("security/browsers/<int:browser_id>/end/", security_views.browser_end, name="browser-end"),
     path("security/browsers/others/end/", security_views.other_browsers_end, name="other-browsers-end"),
+    path("privacy/", privacy_views.privacy, name="privacy"),
+    path("privacy/deactivation/", privacy_views.deactivation, name="deactivation"),
 ]

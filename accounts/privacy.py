@@ -1,0 +1,105 @@
+"""What a person may ask of their data, how far that is, and how long what is kept."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import User
+
+
+class Stage(StrEnum):
+    """How far a request is; ``not_offered`` where nothing here could serve it."""
+
+    NOT_OFFERED = "not_offered"
+    NONE = "none"
+    MAKING = "making"
+    READY = "ready"
+    FAILED = "failed"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Everything of a person as one file: being made, ready until a moment, or failed."""
+
+    stage: Stage
+    asked_at: datetime | None = None
+    expires_at: datetime | None = None
+    size: int = 0
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An account's end: asked for at a moment, to happen at another, until when it can be called off."""
+
+    stage: Stage
+    asked_at: datetime | None = None
+    happens_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A kind of data, how long it is kept, and what for."""
+
+    what: str | Promise
+    how_long: str
+    why: str | Promise
+
+
+# What the apps above this one keep for a time of their own, told when they are ready.
+KEEPERS: Final[list[Callable[[], Iterable[Kept]]]] = []
+
+
+def archive_of(user: User) -> Archive:
+    """The latest archive that a person asked for."""
+    # Nothing makes archives yet; the page says so instead of taking a request that nobody would serve.
+    return Archive(Stage.NOT_OFFERED)
+
+
+def erasure_of(user: User) -> Erasure:
+    """Whether a person asked for their account to be erased."""
+    # Nothing erases yet, either.
+    return Erasure(Stage.NOT_OFFERED)
+
+
+def kept() -> list[Kept]:
+    """What is kept and how long, from the settings that decide it."""
+    days = settings.DEACTIVATED_RETENTION_DAYS
+    own = [
+        Kept(
+            _("Profile, chats, provider keys, usage"),
+            _("As long as you have the account, or until you delete it"),
+            _("They are what the account is for."),
+        ),
+        Kept(
+            _("Activity of your account"), _("As long as you have the account"), _("So that you can see who did what.")
+        ),
+        Kept(
+            _("A deactivated account"),
+            ngettext("%(days)d day to bring it back", "%(days)d days to bring it back", days) % {"days": days},
+            _("So that you can change your mind."),
+        ),
+        Kept(
+            _("A browser that is signed in"),
+            _days(timedelta(seconds=settings.SESSION_COOKIE_AGE)),
+            _("So that you need not sign in each time."),
+        ),
+        Kept(
+            _("Links to set a new password"),
+            _days(timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)),
+            _("So that an old letter opens nothing."),
+        ),
+    ]
+    return own + [row for tell in KEEPERS for row in tell()]
+
+
+def _days(span: timedelta) -> str:
+    return ngettext("%(days)d day", "%(days)d days", span.days) % {"days": span.days}

@@ -1,0 +1,69 @@
+"""The privacy page, and leaving."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.confirming import confirmed
+from accounts.deactivation import deactivate, send_reactivation_link
+from accounts.privacy import archive_of, erasure_of, kept
+from wavelength.portal import PageRequest
+
+
+class LeavingForm(forms.Form):
+    """Asks for the account's own address, so that nobody leaves by a slip."""
+
+    email = forms.CharField(
+        label=gettext_lazy("Your e-mail address, to confirm"),
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, address: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.address = address
+
+    def clean_email(self) -> str:
+        typed = str(self.cleaned_data["email"]).strip()
+        if typed.lower() != self.address.lower():
+            raise ValidationError(_("This is not the address of this account. Type it as it stands above."))
+        return typed
+
+
+@login_required
+@require_safe
+def privacy(request: PageRequest) -> HttpResponse:
+    """What one may ask of one's data, and how long what is kept."""
+    context = {
+        "archive": archive_of(request.user),
+        "erasure": erasure_of(request.user),
+        "kept": kept(),
+        "days": settings.DEACTIVATED_RETENTION_DAYS,
+    }
+    return render(request, "accounts/privacy.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@confirmed
+def deactivation(request: PageRequest) -> HttpResponse:
+    """Deactivate one's account, after typing its address; a letter brings the way back."""
+    user = request.user
+    form = LeavingForm(request.POST or None, address=user.email)
+    if request.method == "POST" and form.is_valid():
+        gone = deactivate(user_id=user.pk)
+        send_reactivation_link(request, gone)
+        logout(request)
+        messages.success(request, _("Your account is deactivated. We have mailed you a link that brings it back."))
+        return redirect("home")
+    context = {"form": form, "days": settings.DEACTIVATED_RETENTION_DAYS}
+    return render(request, "accounts/deactivation.html", context)
