@@ -1,6 +1,6 @@
 """A batch of records as a client sends it: each is read by itself, so that a bad one spoils no other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NotRequired
@@ -9,17 +9,18 @@ from uuid import UUID
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
-from usage.metering import AT_ONCE, BatchRecord, Tokens, record_batch
+from usage import bulk, columns
+from usage.bulk import EPOCH, Batch, moment_of
+from usage.columns import ID_LENGTH, StoredName
 from usage.models import Source, UsageRecord
-from usage.shapes import Cost, Count, Name
+from usage.shapes import Cost, Count
 from wavelength.faults import sentence_of
 from wavelength.tenancy import tenant
 
 MOST_RECORDS: Final = 10_000
+AT_ONCE: Final = 1_000  # records that are read together
 LATEST_HOURS: Final = 20
-ID_LENGTH: Final = 255
 AHEAD: Final = timedelta(minutes=5)  # that a client's clock may be
-EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def named(value: object) -> str:
@@ -42,12 +43,9 @@ def happened(value: object) -> datetime:
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         raise ValueError("This must be a time such as 2026-11-24T08:30:00Z.") from None
-    if moment < EARLIEST:
+    if moment < EPOCH:
         raise ValueError("This must be after the year 1999.")
     return moment
-
-
-StoredName = Annotated[Name, Field(pattern=r"^[^\x00]*$")]
 
 
 class Given(TypedDict):
@@ -66,7 +64,6 @@ class Given(TypedDict):
 
 
 RECORD: Final = TypeAdapter(Given)
-RECORDS: Final = TypeAdapter(list[Given])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Outcome:
 def take_batch(*, user_id: UUID, given: list[Any]) -> Outcome:
     """Count what can be counted of a client's records, in one transaction; those with a known id add nothing."""
     errors: dict[int, str] = {}
-    record_batch(user_id=user_id, records=_records(given, errors))
+    bulk.count(user_id=user_id, batch=_read(given, errors), source=Source.CLIENT)
     return Outcome(len(given), errors)
 
 
@@ -90,29 +87,34 @@ def latest_hours(*, user_id: UUID) -> list[UsageRecord]:
         return list(UsageRecord.objects.filter(source=Source.CLIENT).order_by("-updated_at", "-pk")[:LATEST_HOURS])
 
 
-def _records(given: list[Any], errors: dict[int, str]) -> Iterator[BatchRecord]:
+def _read(given: list[Any], errors: dict[int, str]) -> Batch:
     """The records that are right; what is wrong with the others goes into `errors`, by its place."""
     latest = datetime.now(UTC) + AHEAD
+    batch = Batch()
     for start in range(0, len(given), AT_ONCE):
-        for place, one in _read(given[start : start + AT_ONCE], start, errors):
-            try:
-                yield _record(one, latest)
-            except ValueError as error:
-                errors[place] = str(error)
-
-
-def _read(given: list[Any], start: int, errors: dict[int, str]) -> list[tuple[int, Given]]:
-    try:
-        return list(enumerate(RECORDS.validate_python(given), start))
-    except ValidationError as error:
-        wrong = {int(fault["loc"][0]) + start for fault in error.errors(include_url=False, include_input=False)}
-    read = []
-    for place, one in enumerate(given, start):
+        part = given[start : start + AT_ONCE]
         try:
-            read.append((place, RECORD.validate_python(_without_cleared(one) if place in wrong else one)))
+            columns.read(part, batch, latest=moment_of(latest))
+        except columns.DoubtError:
+            _read_one_by_one(part, start, batch, latest, errors)
+    return batch
+
+
+def _read_one_by_one(part: list[Any], start: int, batch: Batch, latest: datetime, errors: dict[int, str]) -> None:
+    for place, one in enumerate(part, start):
+        try:
+            _add(batch, _given(one), latest)
         except ValidationError as error:
             errors[place] = _sentence(error)
-    return read
+        except ValueError as error:
+            errors[place] = str(error)
+
+
+def _given(one: Any) -> Given:
+    try:
+        return RECORD.validate_python(one)
+    except ValidationError:
+        return RECORD.validate_python(_without_cleared(one))
 
 
 def _without_cleared(one: Any) -> Any:
@@ -125,7 +127,7 @@ def _sentence(error: ValidationError) -> str:
     return f"{field}: {sentence_of(fault)}" if field else sentence_of(fault)
 
 
-def _record(one: Given, latest: datetime) -> BatchRecord:
+def _add(batch: Batch, one: Given, latest: datetime) -> None:
     moment = one.get("timestamp")
     if moment is not None and moment > latest:
         raise ValueError("timestamp: This is in the future.")
@@ -133,12 +135,15 @@ def _record(one: Given, latest: datetime) -> BatchRecord:
     cached = one.get("cachedTokens") or 0
     if cached > tokens:
         raise ValueError("cachedTokens: This must be at most inputTokens: cached tokens are among them.")
-    return BatchRecord(
-        one["provider"],
-        one["model"],
-        Tokens(tokens, one.get("outputTokens") or 0, one.get("reasoningTokens") or 0, cached),
+    cost = one.get("cost")
+    batch.add(
+        batch.number_of((one["provider"], one["model"])),
         one.get("requestCount") or 1,
-        one.get("cost"),
+        tokens,
+        one.get("outputTokens") or 0,
+        one.get("reasoningTokens") or 0,
+        cached,
+        None if cost is None else str(cost),
+        None if moment is None else moment_of(moment),
         one.get("id"),
-        moment,
     )

@@ -5,28 +5,24 @@ module says it in Python. `at` is the present, for tests that need another; the 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain, islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 from django.db import Error, connections
 
-from usage import arrays, pricing
+from usage import bulk, pricing
+from usage.bulk import Batch, moment_of
 from usage.models import Source
 from wavelength.ids import uuid7
 from wavelength.tenancy import ask_entering, current_tenant, tenant
 
 RESERVATION_SECONDS: Final = 600  # longer than any provider's timeout
 MOST = 2**31  # of any count in one record
-AT_ONCE: Final = 2_500  # records of a batch
-
-T = TypeVar("T")
 
 
 class UnknownKeyError(LookupError):
@@ -229,59 +225,18 @@ def refusals_of(
 def record_batch(
     *, user_id: UUID, records: Iterable[BatchRecord], source: Source = Source.CLIENT, at: datetime | None = None
 ) -> int:
-    """Count many records in one transaction, as if each had been recorded by itself; answer how many were new.
-
-    While the database counts some, another thread goes on through `records`: making them must not ask the database.
-    """
-    added = 0
-    fresh = _each_name_once(records)
-    first = list(islice(fresh, AT_ONCE))
-    if not first:
-        return 0
-    chunks = chain([first], iter(lambda: list(islice(fresh, AT_ONCE)), []))
-    with tenant(user_id):
-        for columns in _ahead(map(_columns_of, chunks)):
-            added += int(_call_within(user_id, "usage_sync", uuid7(), user_id, source, *columns, at) or 0)
-    return added
-
-
-def _each_name_once(records: Iterable[BatchRecord]) -> Iterator[BatchRecord]:
-    seen = set()
+    """Count many records in one transaction, as if each had been recorded by itself; answer how many were new."""
+    batch = Batch()
     for record in records:
-        if record.name is None:
-            yield record
-        elif record.name not in seen:
-            seen.add(record.name)
-            yield record
-
-
-def _columns_of(records: Sequence[BatchRecord]) -> tuple[str, ...]:
-    tokens = [record.tokens for record in records]
-    return (
-        arrays.texts(record.name for record in records),
-        arrays.texts(record.provider for record in records),
-        arrays.texts(record.model for record in records),
-        arrays.numbers(record.requests for record in records),
-        arrays.numbers(each.input for each in tokens),
-        arrays.numbers(each.output for each in tokens),
-        arrays.numbers(each.reasoning for each in tokens),
-        arrays.numbers(each.cached for each in tokens),
-        arrays.numbers(record.cost for record in records),
-        arrays.numbers(
-            pricing.computed_cost(record.provider, record.model, record.tokens, record.requests, record.happened_at)
-            for record in records
-        ),
-        arrays.moments(record.happened_at for record in records),
-    )
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, each made while its predecessor is in use."""
-    with ThreadPoolExecutor(max_workers=1) as worker:
-        coming = worker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = worker.submit(next, items, None)
-            yield item
+        batch.add(
+            batch.number_of((record.provider, record.model)),
+            record.requests,
+            *_columns(record.tokens),
+            None if record.cost is None else str(record.cost),
+            None if record.happened_at is None else moment_of(record.happened_at),
+            record.name,
+        )
+    return bulk.count(user_id=user_id, batch=batch, source=source, at=at)
 
 
 def refusal(row: Mapping[str, Any]) -> Refusal:
@@ -308,8 +263,6 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "usage_release": "uuid uuid timestamptz",
     "usage_outlook": "uuid text text bigint estimate uuid timestamptz",
     "usage_expire": "uuid timestamptz",
-    "usage_sync": "uuid uuid text text[] text[] text[] bigint[] bigint[] bigint[] bigint[] bigint[] numeric[] numeric[]"
-    " timestamptz[] timestamptz",
 }
 # An administrator's price stands in the database, and is looked up there.
 _ESTIMATE: Final = "usage_estimate(%s::numeric, %s::text, %s::text, %s::bigint, %s::numeric)"

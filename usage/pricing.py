@@ -5,7 +5,7 @@ apply it where they count, so that it holds at once in every process.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -49,6 +49,7 @@ class Tariff(NamedTuple):
     rates: tuple[Rates, ...]
 
 
+_Used = tuple[int, int, int, int, int]  # requests; input, output, reasoning and cached tokens
 NOTHING: Final = (Tariff(None, (Rates(-1, ZERO, ZERO, ZERO, ZERO, ZERO),)),)
 
 
@@ -59,10 +60,34 @@ def computed_cost(
 
     Where the price depends on the size of the request, each is taken to be as large as their average.
     """
-    for rates in _rates(provider, model, happened_at):
-        if tokens.input > rates.above * max(requests, 1):
-            return cost_at(rates, tokens, requests)
-    return None
+    return _cost(_rates(provider, model, happened_at), _used(tokens, requests))
+
+
+def computed_costs(
+    models: Sequence[tuple[str, str]],
+    records: Iterable[tuple[int, int, int, int, int, int]],
+    *,
+    own: Mapping[int, Rates],
+    at: Callable[[int], datetime],
+) -> list[str | None]:
+    """The same of many records, as numbers are written, not rounded yet; `own` are administrators' prices.
+
+    A record is the place of its model, requests, input, output, reasoning and cached tokens; `at` says when it
+    happened, by its place.
+    """
+    whole = [_whole(own.get(place), provider, model) for place, (provider, model) in enumerate(models)]
+    costs: list[str | None] = []
+    for place, (model, requests, given, answered, thought, cached) in enumerate(records):
+        if rates := whole[model]:
+            cost = requests * rates.request + given * rates.input + answered * rates.output
+            if thought or cached:
+                cost += thought * rates.reasoning - cached * (rates.input - rates.cached)
+            costs.append(f"{cost}{rates.unit}")
+        else:
+            sizes = (own[model],) if model in own else _rates(*models[model], at(place))
+            one = _cost(sizes, (requests, given, answered, thought, cached))
+            costs.append(None if one is None else str(one))
+    return costs
 
 
 def estimated_cost(provider: str, model: str, tokens: int) -> Decimal | None:
@@ -86,28 +111,28 @@ def names_sold(provider: str) -> tuple[str, ...]:
 
 def own_rates(price: "ModelPrice") -> Rates:
     """The rates of an administrator's price, as the functions in the database apply them."""
+    return rates_of(
+        price.input_price, price.output_price, price.reasoning_price, price.cached_price, price.request_price
+    )
+
+
+def rates_of(
+    given: Decimal, answered: Decimal, thought: Decimal | None, cached: Decimal | None, request: Decimal
+) -> Rates:
+    """An administrator's price, in US dollars a million tokens and a request."""
     return Rates(
         above=-1,
-        input=price.input_price.scaleb(-6),
-        output=price.output_price.scaleb(-6),
-        reasoning=(price.output_price if price.reasoning_price is None else price.reasoning_price).scaleb(-6),
-        cached=(price.input_price if price.cached_price is None else price.cached_price).scaleb(-6),
-        request=price.request_price,
+        input=given.scaleb(-6),
+        output=answered.scaleb(-6),
+        reasoning=(answered if thought is None else thought).scaleb(-6),
+        cached=(given if cached is None else cached).scaleb(-6),
+        request=request,
     )
 
 
 def cost_at(rates: Rates, tokens: "Tokens", requests: int) -> Decimal | None:
     """What tokens and requests cost at these rates; None where some of them have no price."""
-    cost = requests * rates.request + (tokens.input - tokens.cached) * rates.input + tokens.cached * rates.cached
-    if tokens.output:
-        if rates.output is None:
-            return None
-        cost += tokens.output * rates.output
-    if tokens.reasoning:
-        if rates.reasoning is None:
-            return None
-        cost += tokens.reasoning * rates.reasoning
-    return rounded(cost)
+    return _cost_at(rates, _used(tokens, requests))
 
 
 def most_at(rates: Rates, tokens: int) -> Decimal:
@@ -118,6 +143,58 @@ def most_at(rates: Rates, tokens: int) -> Decimal:
 def rounded(cost: Decimal) -> Decimal:
     """To 12 places, halves away from zero, as the database rounds."""
     return cost.quantize(PLACES, ROUND_HALF_UP)
+
+
+class _Whole(NamedTuple):
+    """Rates as whole numbers of a `unit`, such as e-12, for records by the thousand."""
+
+    request: int
+    input: int
+    output: int
+    reasoning: int
+    cached: int
+    unit: str
+
+
+def _whole(own: Rates | None, provider: str, model: str) -> _Whole | None:
+    """The rates of a model, or None where none are known or they depend on more than the model."""
+    if own is None:
+        tariffs = _tariffs(provider, model)
+        if len(tariffs) != 1 or len(tariffs[0].rates) != 1:
+            return None
+        own = tariffs[0].rates[0]
+    if own.output is None or own.reasoning is None:
+        return None
+    parts = (own.request, own.input, own.output, own.reasoning, own.cached)
+    places = max(-int(part.as_tuple().exponent) for part in (PLACES, *parts))
+    request, given, answered, thought, cached = (int(part.scaleb(places)) for part in parts)
+    return _Whole(request, given, answered, thought, cached, f"e-{places}")
+
+
+def _used(tokens: "Tokens", requests: int) -> _Used:
+    return requests, tokens.input, tokens.output, tokens.reasoning, tokens.cached
+
+
+def _cost(sizes: Sequence[Rates], used: _Used) -> Decimal | None:
+    """The cost at the rates for requests of this size; None where there are none."""
+    for rates in sizes:
+        if used[1] > rates.above * max(used[0], 1):
+            return _cost_at(rates, used)
+    return None
+
+
+def _cost_at(rates: Rates, used: _Used) -> Decimal | None:
+    requests, given, answered, thought, cached = used
+    cost = requests * rates.request + (given - cached) * rates.input + cached * rates.cached
+    if answered:
+        if rates.output is None:
+            return None
+        cost += answered * rates.output
+    if thought:
+        if rates.reasoning is None:
+            return None
+        cost += thought * rates.reasoning
+    return rounded(cost)
 
 
 def _rates(provider: str, model: str, at: datetime | None) -> tuple[Rates, ...]:

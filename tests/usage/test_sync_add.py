@@ -11,7 +11,8 @@ from django.test import Client
 
 from accounts.models import User
 from tests.usage.calling import EXAMPLE, NO_COSTS, NO_COUNTS, NOT_SIGNED_IN, daily, post, send
-from usage.metering import AT_ONCE, BatchRecord, Tokens, record_batch
+from usage.batches import AT_ONCE
+from usage.metering import BatchRecord, Tokens, record_batch
 from usage.models import UsageRecord
 from wavelength.contract import iso
 from wavelength.tenancy import tenant

@@ -83,35 +83,36 @@ class DatabaseWrapper(base.DatabaseWrapper):
             # Past psycopg's cursor too, which would wait for each of them and then look at each result.
             _checked(self.connection.pgconn.exec_(f"BEGIN; {statement}".encode()))
 
-    def call(self, function: str, *arguments: str | None) -> tuple[str | None, ...]:
-        """The first row that a SQL function of ours answers to these texts, as texts, in one round trip.
+    def call(self, function: str, *arguments: str | bytes | None) -> tuple[str | None, ...]:
+        """The first row that a SQL function of ours answers to these values, as texts, in one round trip.
 
-        Past Django's and psycopg's cursors, which take longer than the function does. In PL/pgSQL, so that the
-        function keeps its plans.
+        A value is text, or bytes in PostgreSQL's binary form of the parameter's type. Past Django's and psycopg's
+        cursors, which take longer than the function does. In PL/pgSQL, so that the function keeps its plans.
         """
         self.close_if_health_check_failed()
         self.ensure_connection()
         question = _question(function, len(arguments))
         with debug_transaction(self, question), self.wrap_database_errors:
-            values = [argument if argument is None else _text(argument) for argument in arguments]
-            return _first_row(self._answered(question, values))
+            values = [_text(argument) if isinstance(argument, str) else argument for argument in arguments]
+            forms = [int(isinstance(argument, bytes)) for argument in arguments]
+            return _first_row(self._answered(question, values, forms))
 
-    def _answered(self, question: str, values: list[bytes | None]) -> PGresult:
+    def _answered(self, question: str, values: list[bytes | None], forms: list[int]) -> PGresult:
         server = self.connection.pgconn
         if self.connection.prepare_threshold is None or server.transaction_status != TransactionStatus.IDLE:
-            return _checked(server.exec_params(question.encode(), values))
+            return _checked(server.exec_params(question.encode(), values, param_formats=forms))
         # Kept with the connection, which a pool hands from one wrapper to the next.
         names: dict[str, bytes] = vars(self.connection).setdefault("wavelength_prepared", {})
         if question in names:
             try:
-                return _checked(server.exec_prepared(names[question], values))
+                return _checked(server.exec_prepared(names[question], values, forms))
             except InvalidSqlStatementName:
                 # psycopg drops all prepared statements, not only its own, after a rollback or a dropped table.
                 pass
         else:
             names[question] = f"wavelength_{len(names)}".encode()
         _checked(server.prepare(names[question], question.encode()))
-        return _checked(server.exec_prepared(names[question], values))
+        return _checked(server.exec_prepared(names[question], values, forms))
 
     # The names of savepoints never come twice: prepared, they would drive the queries that do out of
     # psycopg's cache, and cost another round trip each.

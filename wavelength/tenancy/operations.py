@@ -156,7 +156,7 @@ class InvokerFunction(Operation):
         if self.before:
             self._create(schema_editor, self.before)
         else:
-            schema_editor.execute(f"DROP FUNCTION {self.signature}")
+            self._drop(schema_editor)
 
     def describe(self) -> str:
         return f"Create the function {self.signature}"
@@ -170,6 +170,38 @@ class InvokerFunction(Operation):
         schema_editor.execute(f"REVOKE ALL ON FUNCTION {self.signature} FROM PUBLIC")
         for role in self.roles:
             schema_editor.execute(f"GRANT EXECUTE ON FUNCTION {self.signature} TO {role}")
+
+    def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        schema_editor.execute(f"DROP FUNCTION {self.signature}")
+
+
+class RemovedFunction(InvokerFunction):
+    """The end of an InvokerFunction; going back, it is there again."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._drop(schema_editor)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        self._create(schema_editor, self.body)
+
+    def describe(self) -> str:
+        return f"Drop the function {self.signature}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return f"remove_{super().migration_name_fragment}"
 
 
 class DefinerFunction(InvokerFunction):
