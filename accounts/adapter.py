@@ -10,7 +10,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 
-from accounts import audit
+from accounts import arrivals, audit
 from accounts.deactivation import send_reactivation_link
 from accounts.models import User
 from accounts.people import create_person
@@ -34,8 +34,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def post_login(self, request: HttpRequest, user: User, **login: Any) -> HttpResponse:
-        """Remember in the person's trail that they signed in, and how."""
+        """Remember in the person's trail that they signed in, and how; claim what their browser was before."""
         audit.record_for(user.pk, "session.started", way=_way_in(request))
+        arrivals.arrive(request, user.pk)
         response: HttpResponse = super().post_login(request, user, **login)
         return response
 

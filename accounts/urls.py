@@ -3,9 +3,11 @@
 from django.urls import path
 
 from accounts import privacy_views, security_views, views
+from accounts.arriving import arrival
 
 app_name = "accounts"
 urlpatterns = [
+    path("arrival/", arrival, name="arrival"),
     path("profile/", views.profile, name="profile"),
     path("profile/avatar/", views.avatar, name="avatar"),
     path("profile/avatar/deletion/", views.avatar_deletion, name="avatar-deletion"),

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from django.db import connections
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts import audit
+from accounts.arrivals import claim
 from accounts.models import AnonymousSession
 from apikeys.models import ApiKey
 from chats import browser_config
@@ -27,19 +27,11 @@ from chats.scanning import Buffer
 from chats.spool import Chunk
 from chats.staging import staging
 from chats.tasks import index_later
-from wavelength.ids import uuid7
 from wavelength.tenancy import tenant
 
 READ_BYTES = 1024 * 1024
 KEPT_SENTENCES = 1_000
 TWICE = "stands in the payload twice, by its own id and by the one it is shown with; the first was taken."
-
-CLAIM = """
-    INSERT INTO accounts_anonymoussession AS known (id, anonymous_id, claimed_by_id, claimed_at)
-    VALUES (%s, %s, %s, now())
-    ON CONFLICT (anonymous_id) DO UPDATE SET claimed_by_id = excluded.claimed_by_id, claimed_at = now()
-     WHERE known.claimed_by_id IS NULL
-"""
 
 
 class BodyTooLargeError(Exception):
@@ -213,7 +205,5 @@ def _finish(handover: Handover, payload: Payload, report: Report) -> None:
 
 
 def _claim(anonymous_id: str, user_id: UUID) -> None:
-    """An id that another account has claimed stays with it. Without one, the account gets one of its own."""
-    anonymous_id = anonymous_id or str(uuid5(NAMESPACE_URL, f"wavelength:anonymous:{user_id}"))
-    with connections["default"].cursor() as cursor:
-        cursor.execute(CLAIM, [uuid7(), anonymous_id, user_id])
+    """Without an id, the account gets one of its own."""
+    claim(anonymous_id=anonymous_id or str(uuid5(NAMESPACE_URL, f"wavelength:anonymous:{user_id}")), user_id=user_id)

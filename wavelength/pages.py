@@ -14,12 +14,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from accounts.arrivals import carry, unpack
 from accounts.models import User
 from accounts.shell import shell_of
 from apikeys import vault
 from apikeys.advice import key_advice
 from apikeys.models import ApiKey
 from chats.figures import ChatFigures, chat_figures
+from chats.models import Handover
 from usage import recommendations
 from usage.meters import ShownQuota, shown_quotas
 from usage.quotas import Quota, quotas_of
@@ -34,10 +36,16 @@ MODELS_SHOWN = 5
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Welcome, or overview."""
+    """Welcome, or overview. Who signed in with chats in their browser is led to where these are brought in, once."""
+    anonymous_id = request.GET.get("anonymous_id")
     if shell_of(request) is None:
+        if anonymous_id is not None:
+            carry(request, anonymous_id=anonymous_id)
+            return redirect("home")  # an address without the id, which would stand in the history
         return render(request, "pages/welcome.html")
     user = cast("User", request.user)
+    if unpack(request) and not Handover.objects.exclude(finished_at=None).exists():
+        return redirect("chats:import")
     return render(request, "pages/overview.html", {"overview": overview_of(user, request.GET.get("dismissed", ""))})
 
 

@@ -15,7 +15,7 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AuditEvent, DataKey, Profile, Session, User
+from accounts.models import AnonymousSession, AuditEvent, DataKey, Profile, Session, User
 from accounts.people import create_person
 from accounts.social import GitHubAdapter, GoogleAdapter
 from tests.conftest import PASSWORD, signed_in
@@ -116,6 +116,15 @@ def test_first_sign_in_creates_an_account_with_all_it_needs(db: None, door: Door
         assert Profile.objects.get().display_name == "Dana Provider"
         assert DataKey.objects.count() == 1
         assert AuditEvent.objects.get(kind="account.created").details == {"way": door.name}
+
+
+def test_what_a_browser_was_before_comes_along(db: None, door: Door, anonymous: Client) -> None:
+    anonymous.get("/?anonymous_id=browser-1")
+    door.walk_through(anonymous)
+
+    assert who(anonymous) == "dana@example.com"
+    claimed = AnonymousSession.objects.get(anonymous_id="browser-1")
+    assert claimed.claimed_by == User.objects.get(email="dana@example.com")
 
 
 def test_second_sign_in_finds_the_account_even_after_its_address_changed(
