@@ -41,7 +41,7 @@ def claim(*, anonymous_id: str, user_id: UUID) -> bool:
     """
     with connections["default"].cursor() as cursor:
         cursor.execute(CLAIM, [uuid7(), anonymous_id, user_id])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount)
 
 
 def carry(request: HttpRequest, *, anonymous_id: str, chats: int = 0) -> None:

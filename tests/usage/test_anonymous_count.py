@@ -6,15 +6,14 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from pytest_django import Settings
 
+from accounts.arrivals import claim
 from accounts.models import AnonymousSession, User
-from chats.sync import CLAIM
 from usage import quotas
 from usage.anonymous import DAILY_MESSAGES, AnonymousIdError, AnonymousLimitError, allowance_of, count_message
 from usage.models import AnonymousDay
-from wavelength.ids import uuid7
 
 HOME = "203.0.113.9"
 EVENING = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
@@ -140,8 +139,7 @@ def test_no_address_is_stored_and_none_can_be_followed(db: None, settings: Setti
 
 def test_an_account_that_claims_the_id_gets_none_of_it(alice: User) -> None:
     sent("browser-1", 7)
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [uuid7(), "browser-1", alice.pk])
+    claim(anonymous_id="browser-1", user_id=alice.pk)
 
     assert [quota.used_requests for quota in quotas.quotas_of(user_id=alice.pk)] == [0, 0]
     assert AnonymousSession.objects.get().claimed_by_id == alice.pk
