@@ -4,7 +4,10 @@ PORT, WEB_CONCURRENCY (processes) and WEB_THREADS (threads in each) come from th
 """
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -42,3 +45,19 @@ accesslog = None
 errorlog = "-"
 # Nothing administers it through a socket in somebody's home.
 control_socket_disable = True
+
+# Where the processes keep what they count, so that whichever answers /metrics tells of all.
+_counted = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or tempfile.mkdtemp(prefix="wavelength-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counted
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process that ended has counted stays; only its gauges go."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # as prometheus_client ships it
+
+
+def on_exit(server: Any) -> None:
+    """The directory goes with the server."""
+    shutil.rmtree(_counted, ignore_errors=True)

@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from accounts import audit
 from accounts.datakeys import create_data_key
 from accounts.models import Profile, Tier, User
+from wavelength.metrics import SIGN_UPS
 from wavelength.tenancy import nobody, tenant
 
 # What a tier brings, given to each new person and again when their tier changes, in their `tenant()`. Apps above
@@ -34,6 +35,7 @@ def create_person(user: User, *, way: str) -> User:
         for give in BELONGINGS:
             give(user.pk, Tier(user.tier))
         audit.record(user.pk, "account.created", way=way)
+    SIGN_UPS.labels(way).inc()
     return user
 
 

@@ -22,6 +22,7 @@ from apikeys.providers import Provider, Verdict, provider_named
 from apikeys.vault import OpenKey
 from apikeys.wording import FAULT, ODD, SAYINGS, UNASKED
 from wavelength.envelope import EnvelopeError, Secret
+from wavelength.metrics import KEY_VALIDATIONS
 from wavelength.tenancy import tenant
 
 MAX_BODY: Final = 8 * 1024 * 1024  # bytes; OpenRouter's list is the longest, about 1 MiB
@@ -99,6 +100,13 @@ def ask(key: OpenKey) -> Verdict:
 
     Nothing of the answer's text, and nothing of the key, comes back in the verdict.
     """
+    verdict = _verdict_on(key)
+    outcome = {True: "works", False: "refused", None: "unknown"}[verdict.works]
+    KEY_VALIDATIONS.labels(key.provider, outcome).inc()
+    return verdict
+
+
+def _verdict_on(key: OpenKey) -> Verdict:
     provider = provider_named(key.provider)
     base_url = key.base_url or provider.default_base_url
     try:

@@ -27,6 +27,7 @@ from chats.scanning import Buffer
 from chats.spool import Chunk
 from chats.staging import staging
 from chats.tasks import index_later
+from wavelength.metrics import HANDOVERS
 from wavelength.tenancy import tenant
 
 READ_BYTES = 1024 * 1024
@@ -80,6 +81,7 @@ def take_over(
     done and messages in all. Raises NotJsonError, ShapeError or TooLargeError (see chats/payload.py), and then
     nothing was stored.
     """
+    HANDOVERS.labels("tried").inc()
     store = store or source in (Source.COMMAND, Source.DEMO)
     with ExitStack() as stack:
         # The database takes the first chunk while the rest is being read, and keeps nothing when that fails.
@@ -101,6 +103,7 @@ def take_over(
                 _note(chunk, loaded, handover, report)
             done = _told(on_progress, done + chunk.messages, spool.messages)
         _finish(handover, payload, report)
+    HANDOVERS.labels("succeeded" if report.success else "partly").inc()
     return report
 
 

@@ -18,6 +18,7 @@ from django.db import connections
 from django.utils.crypto import salted_hmac
 
 from usage.models import AnonymousDay
+from wavelength.metrics import QUOTA_REFUSALS
 
 DAILY_MESSAGES: Final = 50
 ID_LENGTH: Final = 200
@@ -81,6 +82,7 @@ def count_message(*, anonymous_id: str | None, address: str, at: datetime | None
         messages, refused = cursor.fetchone()
     allowance = _allowance(name, day, messages)
     if refused:
+        QUOTA_REFUSALS.labels("anonymous").inc()
         raise AnonymousLimitError(_SENTENCES[refused], allowance)
     return allowance
 

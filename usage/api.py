@@ -19,6 +19,7 @@ from usage.metering import Refusal
 from usage.shapes import Cost, Count, Name, Record, Report, ReportQuery, Usage
 from wavelength.contract import Answer, ApiError, Body, Failure, Moment, Request, Shape, reply, written
 from wavelength.ids import uuid7
+from wavelength.metrics import USAGE_RECORDED
 
 router = Router(tags=["Usage"])
 
@@ -93,6 +94,7 @@ def add_usage(request: HttpRequest, body: Usage) -> HttpResponse:
             _text(body.cost), _text(computed), _text(body.api_key_id),
             key, "" if key is None else body.digest(),
         )  # fmt: skip
+    USAGE_RECORDED.labels("client").inc()
     return reply(written(record))
 
 

@@ -19,6 +19,7 @@ from django.db import connections
 from usage import arrays, pricing
 from usage.models import Source
 from wavelength.ids import uuid7
+from wavelength.metrics import USAGE_RECORDED
 from wavelength.tenancy import tenant
 from wavelength.tenancy.base import DatabaseWrapper
 
@@ -85,6 +86,7 @@ def count(*, user_id: UUID, batch: Batch, source: Source, at: datetime | None = 
             batch = batch.only([name not in known for name in batch.names])
         if batch.of:
             _add(user_id, batch, source, opened)
+    USAGE_RECORDED.labels("batch").inc(len(batch.of))
     return len(batch.of)
 
 

@@ -19,6 +19,7 @@ from usage import bulk, pricing
 from usage.bulk import Batch, moment_of
 from usage.models import Source
 from wavelength.ids import uuid7
+from wavelength.metrics import QUOTA_REFUSALS, USAGE_RECORDED
 from wavelength.tenancy import ask_entering, current_tenant, tenant
 
 RESERVATION_SECONDS: Final = 600  # longer than any provider's timeout
@@ -134,6 +135,7 @@ def record_usage(
         api_key_id, idempotency_key, digest, happened_at, at,
     )  # fmt: skip
     record: dict[str, Any] = orjson.loads(answer)
+    USAGE_RECORDED.labels(source).inc()
     return record
 
 
@@ -161,6 +163,7 @@ def reserve(
     )  # fmt: skip
     answer = orjson.loads(said)
     if "refusals" in answer:
+        QUOTA_REFUSALS.labels("person").inc()
         raise QuotaExceededError([refusal(row) for row in answer["refusals"]])
     return Reservation(UUID(answer["id"]), datetime.fromisoformat(answer["expiresAt"]))
 
@@ -193,6 +196,7 @@ def settle(
         unknown=UnknownReservationError,
     )  # fmt: skip
     record: dict[str, Any] = orjson.loads(answer)
+    USAGE_RECORDED.labels("settled").inc()
     return record
 
 

@@ -1,7 +1,8 @@
 """Who sends the request that is being served: their network address, their device, the request's id."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from ipaddress import ip_address
@@ -9,7 +10,6 @@ from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from wavelength.addresses import client_address
 from wavelength.devices import device_of
@@ -52,15 +52,11 @@ def current_caller() -> Caller | None:
     return _caller.get()
 
 
-class CallerMiddleware:
-    """Remembers whose request is being served, for the audit trail."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        token = _caller.set(Caller(request))
-        try:
-            return self.get_response(request)
-        finally:
-            _caller.reset(token)
+@contextmanager
+def serving(caller: Caller) -> Iterator[None]:
+    """Remember whose request is being served, for logs and the audit trail."""
+    token = _caller.set(caller)
+    try:
+        yield
+    finally:
+        _caller.reset(token)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self
 from urllib.parse import urlsplit
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -37,6 +38,7 @@ HEADER_BYTES: Final = 2 + 16
 OVERHEAD_BYTES: Final = HEADER_BYTES + SALT_BYTES + COMMITMENT_BYTES + NONCE_BYTES + TAG_BYTES
 HINT_LENGTH: Final = 4
 HINT_FROM_LENGTH: Final = 20
+SHORTEST_LIVE: Final = 8  # characters; what is shorter is no key, and stands in words
 
 _NO_SALT: Final = bytes(SALT_BYTES)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -53,10 +55,11 @@ class MissingRingKeyError(EnvelopeError):
 class Secret:
     """A text that shows itself only through `reveal()`: not in logs, templates, pickles or JSON."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("__weakref__", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        _live[id(self)] = self
 
     def reveal(self) -> str:
         """Answer the plain text. Call it where it is used, and keep the result in no attribute."""
@@ -81,6 +84,15 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("A secret is neither pickled nor copied.")
+
+
+# Every secret that exists in this process, for as long as it does.
+_live: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
+def live_secrets() -> list[str]:
+    """The plain texts that must appear nowhere now: for the filter of the logs, and for nothing else."""
+    return [secret.reveal() for secret in list(_live.values()) if len(secret.reveal()) >= SHORTEST_LIVE]
 
 
 @dataclass(frozen=True, slots=True)

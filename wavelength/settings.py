@@ -65,6 +65,12 @@ PROVIDER_TIMEOUT = env.float("PROVIDER_TIMEOUT", default=10.0)  # seconds for on
 ALLOW_PRIVATE_PROVIDER_ADDRESSES = env.bool("ALLOW_PRIVATE_PROVIDER_ADDRESSES", default=False)
 # Messages a day from one network address, of all browsers without an account together.
 ANONYMOUS_ADDRESS_DAILY_LIMIT = env.int("ANONYMOUS_ADDRESS_DAILY_LIMIT", default=200)
+# Who may read /metrics: networks, separated by commas.
+METRICS_ALLOW_IPS = env.list("METRICS_ALLOW_IPS", default=[]) or ["127.0.0.0/8", "::1/128"]
+WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)
+LOG_REQUESTS = env.bool("LOG_REQUESTS", default=True)
+SLOW_QUERY_SECONDS = env.int("SLOW_QUERY_MS", default=500) / 1000
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 DATA_DIR = embedded.data_directory(BASE_DIR, env.ENVIRON)
@@ -167,12 +173,13 @@ INSTALLED_APPS = [
     "ninja",
 ]
 MIDDLEWARE = [
-    # First, so that a web client on a listed origin can read refusals too.
+    # Outside all else: what it sees, it logs and counts.
+    "wavelength.watching.WatchingMiddleware",
+    # Before all that refuses, so that a web client on a listed origin can read refusals too.
     "wavelength.middleware.OriginMiddleware",
     "wavelength.middleware.ApiEnvelopeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "wavelength.middleware.CrossOriginMiddleware",
-    "wavelength.caller.CallerMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "wavelength.middleware.ApiMiddleware",
     # Calls of the JSON API are answered by now: what follows is for pages.
@@ -276,7 +283,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = TRUSTED_ORIGINS
 SECURE_SSL_REDIRECT = _https and not DEBUG
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if _https and not DEBUG else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SECURE_REFERRER_POLICY = "same-origin"
@@ -355,8 +362,11 @@ PROCRASTINATE_DATABASE_ALIAS = "default"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "json": {"()": "wavelength.logs.JsonFormatter"},
+        "line": {"()": "wavelength.logs.LineFormatter", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

@@ -9,7 +9,8 @@ from accounts.pictures import avatar
 from accounts.reactivation import account_reactivation
 from wavelength.api import api
 from wavelength.contract import failure
-from wavelength.health import healthz
+from wavelength.health import healthz, readyz
+from wavelength.metrics import metrics
 from wavelength.offline import offline, service_worker
 from wavelength.pages import advice_dismissal, advice_return, home
 from wavelength.styleguide import styleguide
@@ -23,6 +24,8 @@ def no_such_api(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("offline/", offline, name="offline"),
     path("service-worker.js", service_worker, name="service-worker"),
     path("api/auth/", include("accounts.nextauth_urls")),

@@ -6,14 +6,13 @@ from uuid import UUID
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from accounts import audit
 from accounts.models import Actor, AuditEvent, User
 from tests.conftest import PASSWORD, signed_in
-from wavelength.caller import CallerMiddleware
+from wavelength.caller import Caller, serving
 from wavelength.tenancy import tenant
 
 pytestmark = pytest.mark.django_db(databases=["default", "operator"])
@@ -68,11 +67,8 @@ def test_an_administrator_is_named_as_one(alice: User, bob: User) -> None:
     request = RequestFactory().get("/")
     request.user = bob
 
-    def change(_request: HttpRequest) -> HttpResponse:
+    with serving(Caller(request)):
         audit.record_for(alice.pk, "quota.set")
-        return HttpResponse()
-
-    CallerMiddleware(change)(request)
 
     assert last(alice).actor == Actor.OPERATOR
 

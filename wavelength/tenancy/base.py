@@ -3,10 +3,14 @@
 ``DATABASES[…]["ENGINE"] = "wavelength.tenancy"``; Django looks for ``DatabaseWrapper`` here.
 """
 
+import logging
 import select
+from collections.abc import Callable
 from functools import lru_cache
+from time import perf_counter
 from typing import Any
 
+from django.conf import settings
 from django.db import Error
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
@@ -19,6 +23,8 @@ from psycopg.types.numeric import Int8Dumper
 
 from wavelength.tenancy import current_tenant
 
+logger = logging.getLogger(__name__)
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Says ``SET LOCAL app.user_id`` at the start of every outermost transaction.
@@ -27,6 +33,28 @@ class DatabaseWrapper(base.DatabaseWrapper):
     SET LOCAL with a literal, not ``set_config()``, because Citus carries only the former to its
     shards; the literal is that of a UUID object, so nothing a person wrote can reach it.
     """
+
+    # What was asked on this thread's connection, and how long it took in seconds; only ever added to.
+    asked = 0
+    waited = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute_wrappers.append(self._timed)
+
+    def _timed(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        began = perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self._count(sql, perf_counter() - began)
+
+    def _count(self, sql: str, took: float) -> None:
+        self.asked += 1
+        self.waited += took
+        if took > settings.SLOW_QUERY_SECONDS:
+            # The statement alone: its parameters are personal.
+            logger.warning("slow query", extra={"ms": round(took * 1000), "sql": " ".join(str(sql).split())[:2000]})
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
@@ -92,10 +120,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.close_if_health_check_failed()
         self.ensure_connection()
         question = _question(function, len(arguments))
+        began = perf_counter()
         with debug_transaction(self, question), self.wrap_database_errors:
             values = [_text(argument) if isinstance(argument, str) else argument for argument in arguments]
             forms = [int(isinstance(argument, bytes)) for argument in arguments]
-            return _first_row(self._answered(question, values, forms))
+            row = _first_row(self._answered(question, values, forms))
+        self._count(question, perf_counter() - began)
+        return row
 
     def _answered(self, question: str, values: list[bytes | None], forms: list[int]) -> PGresult:
         server = self.connection.pgconn

@@ -1,0 +1,135 @@
+"""One JSON line a request, and a filter that no secret passes."""
+
+import json
+import logging
+from collections.abc import Iterator
+from urllib.request import Request, urlopen
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import User
+from tests.conftest import signed_in
+from tests.processes import Running, serve
+from wavelength.envelope import Secret
+from wavelength.logs import HIDDEN, JsonFormatter, scrubbed, scrubbed_event
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+
+
+@pytest.fixture(scope="module")
+def running(django_db_setup: None) -> Iterator[Running]:
+    with serve(SLOW_QUERY_MS="0") as server:
+        yield server
+
+
+def lines(running: Running, logger: str = "wavelength.requests") -> list[dict[str, object]]:
+    found = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
+    return [line for line in found if line["logger"] == logger]
+
+
+def ask(running: Running, path: str, person: User | None = None) -> str:
+    headers = {}
+    if person is not None:
+        cookie = signed_in(person).cookies[settings.SESSION_COOKIE_NAME]
+        headers["Cookie"] = f"{cookie.key}={cookie.value}"
+    with urlopen(Request(running.url + path, headers=headers)) as response:
+        return str(response.headers["X-Request-ID"])
+
+
+def test_it_works(running: Running, alice: User) -> None:
+    request = ask(running, "/keys/?code=one-time-and-secret", alice)
+
+    line = next(line for line in lines(running) if line["request"] == request)
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/keys/", 200)
+    assert line["person"] == str(alice.pk)
+    assert float(str(line["ms"])) > float(str(line["database_ms"])) > 0
+    assert int(str(line["queries"])) >= 2
+    assert "one-time-and-secret" not in running.log
+
+
+def test_a_call_of_the_api_is_told_by_route_and_session(running: Running, alice: User) -> None:
+    request = ask(running, "/api/profile", alice)
+
+    line = next(line for line in lines(running) if line["request"] == request)
+    assert (line["route"], line["queries"]) == ("/api/profile", 1)
+    assert len(str(line["session"])) == 12
+
+
+def test_what_watches_the_service_is_not_told(running: Running) -> None:
+    before = len(lines(running))
+    for path in ("/healthz", "/metrics"):
+        with urlopen(running.url + path) as response:
+            assert response.status == 200
+    assert len(lines(running)) == before
+
+
+def test_a_slow_query_is_told_without_what_was_asked_for(running: Running, alice: User) -> None:
+    ask(running, "/chats/?q=very-personal-words", alice)
+
+    slow = lines(running, "wavelength.tenancy.base")
+    assert any("accounts_session" in str(line["sql"]) or "session" in str(line["sql"]) for line in slow)
+    assert "very-personal-words" not in running.log
+    assert str(alice.pk) not in json.dumps(slow)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-proj-0f3a5b7c9d1e2f4a6b8c", "sk-ant-api03-abcdefgh-ijkl", "xai-0f3a5b7c9d1e2f", "AIzaSyD-0123456789abcdef",
+        "Authorization: Bearer abcdef0123456789", "postgresql://wl_app:passw0rd@db/wavelength",
+        "/accounts/password/reset/key/1-c9abcd-0123456789/", "/accounts/confirm-email/MQ:1abc:xyz/",
+        "https://x.example/?key=abcdefgh", "0123456789abcdef" * 4, "Cookie: wl-session=abcdefghijkl",
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
+    said = scrubbed(f"before {text} after")
+
+    assert HIDDEN in said
+    assert said.startswith("before ")
+    assert said.endswith(" after")
+    for part in ("0f3a5b7c9d1e2f", "abcdefgh", "0123456789abcdef", "passw0rd", "MQ:1abc", "c9abcd-01"):
+        assert part not in said
+
+
+def test_a_secret_in_use_is_hidden_whatever_it_looks_like() -> None:
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "was %s", ('just "words", no key',), None)
+    secret = Secret('just "words", no key')
+    assert "no key" not in JsonFormatter().format(record)
+    del secret
+    # Nothing is remembered of it.
+    assert "no key" in JsonFormatter().format(record)
+
+
+def test_a_secret_in_a_traceback_is_hidden() -> None:
+    secret = Secret("an-ordinary-looking-text")
+    try:
+        raise ValueError(f"cannot use {secret.reveal()}")
+    except ValueError as error:
+        record = logging.LogRecord(
+            "x", logging.ERROR, __file__, 1, "failed", (), (type(error), error, error.__traceback__)
+        )
+    assert "an-ordinary-looking-text" not in JsonFormatter().format(record)
+    assert "ValueError" in JsonFormatter().format(record)
+
+
+def test_ordinary_lines_pass_as_they_are() -> None:
+    for text in ("GET /keys/ 200", "task-list of desk-top", "model gpt-4o of openai", "0.004 for 150 tokens"):
+        assert scrubbed(text) == text
+
+
+def test_sentry_gets_the_same_without_bodies_and_cookies() -> None:
+    event = {
+        "request": {"cookies": {"wl-session": "x"}, "data": "sk-proj-0f3a5b7c9d1e2f", "headers": {}, "url": "https://x/"},
+        "exception": {"values": [{"value": "refused sk-proj-0f3a5b7c9d1e2f"}]},
+    }  # fmt: skip
+    said = scrubbed_event(event, {})
+    assert said["request"] == {"url": "https://x/"}
+    assert said["exception"]["values"][0]["value"] == f"refused {HIDDEN}"
+
+
+def test_a_request_id_comes_back(as_alice: Client) -> None:
+    first, second = (as_alice.get("/api/profile")["X-Request-ID"] for _ in range(2))
+    assert first != second
+    assert len(first) == 32

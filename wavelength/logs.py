@@ -1,0 +1,91 @@
+"""What is logged: one JSON object a line, through a filter that no secret passes."""
+
+import logging
+import re
+from typing import Any, Final
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from wavelength.caller import current_caller
+from wavelength.envelope import live_secrets
+
+HIDDEN: Final = "[hidden]"
+# What looks like a secret, whether or not it is one of ours: providers' keys, tokens in headers and addresses, one-time
+# links, ring keys and sessions.
+_LOOKS_SECRET: Final = re.compile(
+    r"""
+      \b(?:sk|pk|rk|xai|gsk|whsec|ghp|gho|github_pat|wl)[-_][A-Za-z0-9_-]{8,}
+    | \bAIza[A-Za-z0-9_-]{10,}
+    | (?<=Bearer\ )[A-Za-z0-9._~+/=-]{8,}
+    | (?<=Basic\ )[A-Za-z0-9+/=]{8,}
+    | \beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
+    | (?<=://)[^/\s:@"]+:[^/\s@"]+(?=@)
+    | [?&](?:key|code|token|state)=[^&\s"]+
+    | (?<=/confirm-email/)[^/\s"]+
+    | (?<=/reset/key/)[^/\s"]+
+    | (?<=/reactivate/)[^/\s"]+
+    | (?<=/shared/)[A-Za-z0-9_-]{16,}
+    | (?<=/s/)[A-Za-z0-9_-]{16,}
+    | \b[0-9a-f]{64}\b
+    | (?<=wl-session=)[^;\s"]+
+    """,
+    re.VERBOSE,
+)
+
+
+def scrubbed(text: str) -> str:
+    """The text without anything that is a secret in use right now, or that looks like one."""
+    for secret in live_secrets():
+        # As it is, and as JSON writes it.
+        for form in {secret, secret.replace("\\", "\\\\").replace('"', '\\"')}:
+            text = text.replace(form, HIDDEN)
+    return _LOOKS_SECRET.sub(HIDDEN, text)
+
+
+class JsonFormatter(OrjsonFormatter):
+    """Time, level, logger, message, and what the record carries beside; the request's id where one is being served."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s %(levelname)s %(name)s %(message)s",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            datefmt="%Y-%m-%dT%H:%M:%S%z",
+        )
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        caller = current_caller()
+        if caller is not None:
+            log_data.setdefault("request", caller.request_id)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrubbed(super().format(record))
+
+
+class LineFormatter(logging.Formatter):
+    """The same for people's eyes, while developing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        beside = getattr(record, "told", None)
+        line = super().format(record)
+        return scrubbed(f"{line} {beside}" if beside else line)
+
+
+def scrubbed_event(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
+    """For Sentry's `before_send`: every text goes through the same filter; cookies and bodies go nowhere."""
+    request = event.get("request")
+    if isinstance(request, dict):
+        for name in ("cookies", "data", "headers", "query_string", "env"):
+            request.pop(name, None)
+    cleaned: dict[str, Any] = _scrub(event)
+    return cleaned
+
+
+def _scrub(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrubbed(value)
+    if isinstance(value, dict):
+        return {name: _scrub(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrub(inner) for inner in value]
+    return value

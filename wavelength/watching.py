@@ -1,0 +1,82 @@
+"""Each request seen from outside all else: one line in the log, and what it adds to the metrics."""
+
+import logging
+from collections.abc import Callable
+from hashlib import sha256
+from time import perf_counter
+from typing import TYPE_CHECKING, cast
+
+from django.conf import settings
+from django.db import connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from wavelength.caller import Caller, serving
+from wavelength.metrics import DATABASE_QUERIES, DATABASE_SECONDS, REQUESTS
+
+if TYPE_CHECKING:
+    from wavelength.tenancy.base import DatabaseWrapper
+
+logger = logging.getLogger("wavelength.requests")
+# Asked every few seconds by whatever watches the service, or by every page.
+UNTOLD = ("/healthz", "/readyz", "/metrics", settings.STATIC_URL)
+
+
+class WatchingMiddleware:
+    """Outermost. The line tells route, status, duration, queries and who; never an address with what stands in it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        caller = Caller(request)
+        with serving(caller):
+            if request.path.startswith(UNTOLD):
+                return self.get_response(request)
+            database = cast("DatabaseWrapper", connections["default"])
+            asked, waited, began = database.asked, database.waited, perf_counter()
+            response = self.get_response(request)
+            took = perf_counter() - began
+            _tell(request, response, took, database.asked - asked, database.waited - waited)
+            response.headers["X-Request-ID"] = caller.request_id
+            return response
+
+
+def _tell(request: HttpRequest, response: HttpResponseBase, took: float, asked: int, waited: float) -> None:
+    route = _route_of(request)
+    method = request.method if request.method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD") else "other"
+    REQUESTS.labels(method, route, f"{response.status_code // 100}xx").observe(took)
+    if asked:
+        DATABASE_QUERIES.labels(route).inc(asked)
+        DATABASE_SECONDS.labels(route).inc(waited)
+    if not settings.LOG_REQUESTS:
+        return
+    told = {
+        "method": method,
+        "route": route,
+        "status": response.status_code,
+        "ms": round(took * 1000, 2),
+        "queries": asked,
+        "database_ms": round(waited * 1000, 2),
+        "person": _person_of(request),
+        "session": _session_of(request),
+    }
+    logger.info("request", extra={"told": told} if settings.DEBUG else told)
+
+
+def _route_of(request: HttpRequest) -> str:
+    """The pattern that was matched, not the address: few, and without anybody's ids."""
+    match = request.resolver_match
+    return f"/{match.route}" if match else "none"
+
+
+def _person_of(request: HttpRequest) -> str | None:
+    # A hot call of the API enters by its session inside the database: the session is told instead.
+    person = getattr(request, "user", None)
+    return str(person.pk) if person is not None and person.pk else None
+
+
+def _session_of(request: HttpRequest) -> str | None:
+    """Tells lines of one session from those of another, and opens nothing."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    return sha256(key.encode()).hexdigest()[:12] if key else None
