@@ -170,6 +170,24 @@ def test_what_a_custom_range_is_compared_with(in_berlin: User, first: date, last
     assert report.before.requests == before
 
 
+def test_the_last_month_is_compared_with_the_whole_of_the_one_before(in_berlin: User) -> None:
+    first = datetime(2026, 3, 1, 0, 30, tzinfo=BERLIN)
+    for requests, moment in (
+        (1, datetime(2025, 12, 31, 23, 30, tzinfo=BERLIN)),
+        (10, datetime(2026, 1, 1, 0, 30, tzinfo=BERLIN)),
+        (100, datetime(2026, 1, 31, 23, 30, tzinfo=BERLIN)),
+        (1000, datetime(2026, 2, 1, 0, 30, tzinfo=BERLIN)),
+        (10_000, datetime(2026, 2, 28, 23, 30, tzinfo=BERLIN)),
+        (100_000, first),
+    ):
+        used(in_berlin, moment, requests=requests)
+    report = report_of(user_id=in_berlin.pk, span=Span.LAST_MONTH, at=first)
+    assert (report.range.first, report.range.last) == (date(2026, 2, 1), date(2026, 2, 28))
+    assert report.totals.requests == 11_000
+    assert report.before is not None
+    assert report.before.requests == 110
+
+
 def test_stacks_are_the_dearest_six_and_the_others_together(in_berlin: User) -> None:
     for number in range(9):
         used(in_berlin, NOON, provider="openai" if number % 2 else "xai", model=f"m{number}", cost=Decimal(9 - number))

@@ -19,7 +19,7 @@ from accounts.models import Profile, User
 from tests.conftest import signed_in
 from usage import exporting, metering
 from usage.metering import BatchRecord, Tokens
-from usage.models import Source
+from usage.models import Source, UsageRecord
 from wavelength.tenancy import current_tenant, tenant
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +158,22 @@ def test_an_hour_that_comes_twice_stays_two(alice: User) -> None:
         "2026-11-01T00:00:00-04:00",
     ]
     assert [as_shown(line) for line in exported(client, query)] == list(lines_shown(client, query))
+
+
+def test_a_day_that_is_interrupted_by_the_one_before_stays_one(alice: User) -> None:
+    """St. John's, 7 November 2010: at one minute past midnight the clocks go back to 23:01 of the day before."""
+    with tenant(alice.pk):
+        Profile.objects.update(timezone="America/St_Johns")
+        for hour, minute in ((1, 0), (2, 30), (3, 0), (3, 30)):
+            UsageRecord.objects.create(
+                user=alice, provider="p", model="m", source="client", request_count=1, input_tokens=1, output_tokens=0,
+                reasoning_tokens=0, hour=datetime(2010, 11, 7, hour, minute, tzinfo=UTC),
+            )  # fmt: skip
+    client = signed_in(alice)
+    query = {"period": "custom", "from": "2010-11-05", "to": "2010-11-07"}
+    lines = exported(client, query)
+    assert [(line["day"], line["requests"]) for line in lines] == [("2010-11-07", "2"), ("2010-11-06", "2")]
+    assert [as_shown(line) for line in lines] == list(lines_shown(client, query))
 
 
 def test_the_file_has_a_name_and_a_range_without_usage_is_empty(as_alice: Client) -> None:

@@ -201,7 +201,9 @@ def test_the_stacks_are_a_table_and_drawn_of_models_or_of_providers(as_alice: Cl
     assert heads == ["o3", "gpt-4o", "&lt;llama&gt;"]
     assert re.findall(r'<data value="([^"]*)">', costs) == ["0.5", "0.004", "", "0.504"]
     assert '<span class="swatch series-1">' in costs
-    assert re.search(r'<path class="series-1" d="M[^"]+z">', page)
+    drawn = page.partition('id="plot-requests-title"')[2].partition("</svg>")[0]
+    heights = re.findall(r'<path class="series-(\d)" d="M[\d.]+ ([\d.]+)h[\d.]+v([\d.]+)h-[\d.]+z">', drawn)
+    assert heights == [("1", "80.00", "40.00"), ("2", "40.00", "40.00"), ("3", "0.00", "40.00")]
     page = shown(as_alice, period="today", by="provider")
     costs = page.partition('aria-label="Cost over time"')[2].partition("</table>")[0]
     assert re.findall(r'title="([^"]*)" data-layer', costs) == ["openai", "ollama"]
