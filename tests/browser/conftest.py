@@ -104,8 +104,9 @@ def small_counts(small_store: str) -> dict[str, int]:
     return {"chats": len(chats), "messages": sum(len(chat["messages"]) for chat in chats)}
 
 
-def watch(page: Page, url: str, noticed: list[str]) -> None:
-    host = urlsplit(url).netloc
+def watch(page: Page, url: str, noticed: list[str], *others: str) -> None:
+    """Keep in `noticed` what a page of this site may not do; it may ask `others`, too."""
+    hosts = {urlsplit(address).netloc for address in (url, *others)}
 
     def console(message: ConsoleMessage) -> None:
         asked_for = message.location["url"] == page.url
@@ -114,7 +115,7 @@ def watch(page: Page, url: str, noticed: list[str]) -> None:
 
     def requested(request: Request) -> None:
         address = urlsplit(request.url)
-        if address.scheme in ("http", "https", "ws", "wss") and address.netloc != host:
+        if address.scheme in ("http", "https", "ws", "wss") and address.netloc not in hosts:
             noticed.append(f"another host: {request.url}")
 
     def answered(response: Response) -> None:

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
 from playwright.sync_api import Page, Response, expect
 
 from accounts.models import User
@@ -42,20 +46,32 @@ INSIDE = (
     "/import/",
     "/profile/",
     "/security/",
+    "/security/activity/",
+    "/security/activity/?before=1.00000000000000000000000000000000",
+    "/privacy/",
     "/accounts/email/",
     "/accounts/password/change/",
-    "/accounts/2fa/",
-    "/accounts/sessions/",
     "/accounts/logout/",
     "/nothing/",
 )
-# The last one lists this very session.
+# The last one lists this very browser.
 RECENT = (
     "/accounts/2fa/totp/activate/",
     "/accounts/2fa/webauthn/add/",
     "/accounts/3rdparty/",
     "/accounts/email/",
-    "/accounts/sessions/",
+    "/privacy/deactivation/",
+    "/security/",
+)
+PROTECTED = (
+    "/accounts/2fa/recovery-codes/",
+    "/accounts/2fa/recovery-codes/generate/",
+    "/accounts/2fa/totp/deactivate/",
+    "/accounts/2fa/webauthn/keys/KEY/edit/",
+    "/accounts/2fa/webauthn/keys/KEY/remove/",
+    "/accounts/2fa/reauthenticate/",
+    "/security/",
+    "/profile/",
 )
 
 
@@ -110,7 +126,33 @@ def test_it_works_where_one_must_have_signed_in_just_now(alice: User, open_page:
     page.get_by_role("button", name="Confirm").click()
     expect(page.locator("img.qr")).to_be_visible()
     assert visit(page, RECENT, check) == {}
-    assert page.locator(".table tbody tr").count() == 1
+    expect(page.locator("#browsers .settings > li")).to_have_count(1)
+
+
+def test_it_works_with_a_second_factor(alice: User, open_page: Open) -> None:
+    TOTP.activate(alice, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    code = RecoveryCodes.activate(alice).get_unused_codes()[0]
+    key = Authenticator.objects.create(
+        user=alice,
+        type=Authenticator.Type.WEBAUTHN,
+        data={"name": "Phone", "credential": {"clientExtensionResults": {"credProps": {"rk": True}}}},
+    )
+    EmailAddress.objects.create(user=alice, email="new@example.com")
+    page = open_page("/profile/", person=alice)
+    page.goto("/accounts/2fa/reauthenticate/?next=/security/")
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Confirm").click()
+    assert visit(page, [path.replace("KEY", str(key.pk)) for path in PROTECTED], check) == {}
+
+
+def test_it_works_at_the_second_step(alice: User, open_page: Open) -> None:
+    TOTP.activate(alice, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    page = open_page("/accounts/login/")
+    page.get_by_label("Email").fill(alice.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="Second step")).to_be_visible()
+    assert check(page) == []
 
 
 def test_it_works_on_an_empty_account(bob: User, open_page: Open) -> None:
