@@ -64,6 +64,10 @@ class Batch:
         for it, values in zip(fields(self)[1:], columns, strict=True):
             getattr(self, it.name).extend(values)
 
+    def reversed(self) -> "Batch":
+        """The same, the last record first."""
+        return Batch(self.models, *(getattr(self, it.name)[::-1] for it in fields(self)[1:]))
+
     def only(self, chosen: Sequence[bool]) -> "Batch":
         """The chosen records."""
         return Batch(self.models, *(list(compress(getattr(self, it.name), chosen)) for it in fields(Batch)[1:]))
@@ -79,6 +83,9 @@ def count(*, user_id: UUID, batch: Batch, source: Source, at: datetime | None = 
     batch = _each_name_once(batch)
     if not batch.of:
         return 0
+    if (batch.moments[0] or 0) > (batch.moments[-1] or 0):
+        # Clients say the latest first. The ledger's key fills its pages better the other way round.
+        batch = batch.reversed()
     with tenant(user_id):
         opened = _opened(user_id, batch, source, at)
         known = set(opened["known"])
@@ -91,8 +98,8 @@ def count(*, user_id: UUID, batch: Batch, source: Source, at: datetime | None = 
 
 
 def _each_name_once(batch: Batch) -> Batch:
-    named = [name for name in batch.names if name is not None]
-    if len(set(named)) == len(named):
+    named = len(batch.names) - batch.names.count(None)
+    if not named or len({*batch.names} - {None}) == named:
         return batch
     seen: set[str | None] = set()
     first = []
@@ -180,6 +187,8 @@ def _decimal(text: str | None) -> Decimal | None:
 
 def _unpriced(batch: Batch, computed: Sequence[str | None]) -> list[int]:
     """How many requests of each record have no cost."""
+    if None not in computed or None not in batch.costs:
+        return [0] * len(computed)
     return [
         requests if cost is None and both is None else 0
         for requests, cost, both in zip(batch.requests, batch.costs, computed, strict=True)
@@ -204,10 +213,10 @@ class _Rows:
 
     def folded(self) -> "_Rows":
         """Those of one model and hour added up."""
+        if len(set(zip(self.of, self.hours, strict=True))) == len(self.of):
+            return self
         places: dict[tuple[int, int], int] = {}
         row_of = [places.setdefault(key, len(places)) for key in zip(self.of, self.hours, strict=True)]
-        if len(places) == len(row_of):
-            return self
         cuts = dict(zip(row_of, self.cuts, strict=True))
 
         def sums(column: list[int]) -> list[int]:

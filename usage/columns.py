@@ -79,6 +79,8 @@ def _costs(given: Sequence[Any]) -> list[str | None]:
         raise DoubtError
     if min(numbers) < 0 or max(numbers) > MOST_DOLLARS:
         raise DoubtError
+    if len(numbers) == len(values):
+        return list(map(repr, values))
     return [None if value is None else repr(value) for value in values]
 
 
