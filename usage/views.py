@@ -1,6 +1,7 @@
 """The usage page: what was used in a range of days, of what, over time, and what is left of the quotas."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from usage.reports import Span, range_of, report_of
 from usage.showing import LINES_SHOWN, periods, shown_usage
 from usage.standing import of_everything
 from wavelength.portal import PageRequest
+from wavelength.toasts import ToastAction, offer
 
 
 @login_required
@@ -90,9 +92,14 @@ def budget_create(request: PageRequest) -> HttpResponse:
         if form.is_valid() and _set_budget(request, form):
             return _done(request, _("Your budget is set."))
     else:
-        form = BudgetForm(initial=_budget_now(request, quotas), providers=providers)
+        period, provider = request.GET.get("period", Period.MONTHLY), request.GET.get("provider", "")
+        initial = {"period": period, "provider": provider, **_budget(quotas, period, provider)}
+        form = BudgetForm(initial=initial, providers=providers)
     context = {"form": form, "in_page": not request.htmx}
-    return render(request, f"usage/budget_form.html{'#panel' if request.htmx else ''}", context)
+    if not request.htmx:
+        return render(request, "usage/budget_form.html", context)
+    # Also where it was the undoing of a removal that could not be.
+    return reswap(retarget(render(request, "usage/budget_form.html#panel", context), "#dialog"), "innerHTML")
 
 
 @login_required
@@ -102,9 +109,19 @@ def budget_removal(request: PageRequest) -> HttpResponse:
     form = BudgetRemovalForm(request.POST)
     if not form.is_valid():
         return redirect("usage:report")
-    period, provider = Period(form.cleaned_data["period"]), form.cleaned_data["provider"] or None
-    removed = remove_budget(user_id=request.user.pk, period=period, provider=provider)
-    return _done(request, _("Your budget is removed.") if removed else _("There was no such budget any more."))
+    period, provider = Period(form.cleaned_data["period"]), form.cleaned_data["provider"]
+    before = _budget(quotas_of(user_id=request.user.pk), period, provider)
+    if not remove_budget(user_id=request.user.pk, period=period, provider=provider or None):
+        return _done(request, _("There was no such budget any more."))
+    said = {name: "" if value is None else f"{value:f}" for name, value in before.items()}
+    undo = ToastAction(
+        label=_("Undo"),
+        url=reverse("usage:budget-create"),
+        fields={"period": period.value, "provider": provider, **said},
+        target="#quotas",
+    )
+    offer(request, _("Your budget is removed."), undo)
+    return _done(request)
 
 
 def _with_days(asked: Asked, request: PageRequest) -> tuple[Asked, RangeForm]:
@@ -121,15 +138,16 @@ def _quotas(user_id: UUID) -> list[ShownQuota]:
     return shown_quotas(quotas_of(user_id=user_id), windows_of(user_id=user_id))
 
 
-def _budget_now(request: PageRequest, quotas: list[Quota]) -> dict[str, Any]:
-    """Of the period and provider in the address, what is set."""
-    period, provider = request.GET.get("period", Period.MONTHLY), request.GET.get("provider", "")
+def _budget(quotas: list[Quota], period: str, provider: str) -> dict[str, Decimal | None]:
+    """Its cost and its tokens; none of both where there is no such budget."""
     for quota in of_everything(quotas):
         if (quota.period, quota.provider, quota.model) == (period, provider, ""):
-            cost = quota.own_cost_limit
-            return {"period": period, "provider": provider, "tokens": quota.own_token_limit,
-                    "cost": None if cost is None else cost.normalize()}  # fmt: skip
-    return {"period": period, "provider": provider}
+            tokens, cost = quota.own_token_limit, quota.own_cost_limit
+            return {
+                "tokens": None if tokens is None else Decimal(tokens),
+                "cost": None if cost is None else cost.normalize(),
+            }
+    return {"tokens": None, "cost": None}
 
 
 def _set_budget(request: PageRequest, form: BudgetForm) -> bool:
@@ -145,8 +163,9 @@ def _set_budget(request: PageRequest, form: BudgetForm) -> bool:
     return True
 
 
-def _done(request: PageRequest, sentence: str) -> HttpResponse:
-    messages.success(request, sentence)
+def _done(request: PageRequest, sentence: str = "") -> HttpResponse:
+    if sentence:
+        messages.success(request, sentence)
     if not request.htmx:
         return redirect(f"{reverse('usage:report')}#quotas")
     response = render(request, "usage/_quotas.html", {"quotas": _quotas(request.user.pk)})

@@ -140,6 +140,8 @@ def test_a_budget_is_set_measured_and_removed(used: User, open_page: Open, scrip
     quota.get_by_role("button", name="Remove budget").click()
     expect(page.get_by_text("Your budget is removed.")).to_be_visible()
     expect(page.locator(".quota", has_text="your budget")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".quota", has_text="your budget")).to_contain_text("$0.0040 of $0.0050")
 
 
 DRAWN = """() => [...document.querySelectorAll("canvas[role=img]")].map(canvas => {

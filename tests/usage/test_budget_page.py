@@ -1,5 +1,6 @@
 """Budgets on the usage page: set, changed and removed, in a dialog or on a page of their own."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -68,10 +69,23 @@ def test_it_is_changed_from_what_it_is(as_alice: Client, alice: User) -> None:
     assert own(alice) == [("daily", "xai", 7, None)]
 
 
+def test_a_removal_can_be_undone(as_alice: Client, alice: User) -> None:
+    quotas.set_budget(user_id=alice.pk, period=Period.DAILY, provider="xai", cost=Decimal("1e-12"), tokens=70_000)
+    before = own(alice)
+    page = text(as_alice.post(REMOVAL, {"period": "daily", "provider": "xai"}, headers=HTMX))
+    assert own(alice) == []
+    undo = page.partition(f'<form action="{URL}"')[2].partition("</form>")[0]
+    assert ">Undo</button>" in undo
+    fields = dict(re.findall(r'name="(period|provider|tokens|cost)" value="([^"]*)"', undo))
+    assert as_alice.post(URL, fields).status_code == 302
+    assert own(alice) == before
+
+
 def test_htmx_gets_the_form_and_then_the_quotas(as_alice: Client, alice: User) -> None:
     response = as_alice.get(URL, headers=HTMX)
     assert text(response).startswith('<div class="dialog-panel">')
     response = as_alice.post(URL, {"period": "daily", "tokens": "0"}, headers=HTMX)
+    assert response["HX-Retarget"] == "#dialog"
     assert text(response).startswith('<div class="dialog-panel">')
     response = as_alice.post(URL, {"period": "daily", "tokens": "5"}, headers=HTMX)
     assert (response["HX-Retarget"], response["HX-Reswap"]) == ("#quotas", "outerHTML")
