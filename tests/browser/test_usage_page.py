@@ -13,7 +13,10 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from tests.browser.conftest import Open
+from tests.browser.test_pages_accessible import AXE, RUN
 from usage.metering import BatchRecord, Tokens, record_batch
+from usage.models import QuotaLimit, QuotaWindow
+from wavelength.tenancy import tenant
 
 
 @pytest.fixture
@@ -180,3 +183,21 @@ def test_without_script_the_server_draws_them(used: User, open_page: Open) -> No
     expect(page.locator(".plot-svg path")).to_have_count(6)
     expect(page.locator(".plot-svg").first).to_be_visible()
     assert page.locator("canvas").count() == 0
+
+
+def test_tables_scroll_by_themselves_on_a_phone(used: User, open_page: Open) -> None:
+    with tenant(used.pk):
+        limit = QuotaLimit.objects.filter(period="daily", provider="").get()
+        for days in range(1, 9):
+            ends = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+            QuotaWindow.objects.create(
+                user=used, limit=limit, starts_at=ends - timedelta(days=1), ends_at=ends, used_tokens=10**14
+            )
+    page = open_page("/usage/?period=30days", person=used, viewport={"width": 360, "height": 740})
+    opened = page.evaluate(
+        "[...document.querySelectorAll('main details')].map(box => { box.open = true; return box.id })"
+    )
+    assert {"plot-cost-table", "quota-past-1"} <= set(opened)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.evaluate(AXE)
+    assert page.evaluate(RUN, "light") == []
