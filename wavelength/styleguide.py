@@ -85,6 +85,7 @@ def _samples(scheme: str) -> dict[str, Any]:
         "amounts": [Decimal("1234.5"), Decimal("0.42"), Decimal("0.00042"), Decimal(0), None],
         "counts": [0, 950, 12_345, 4_560_000, None],
         "moments": [now, now - timedelta(hours=3), now - timedelta(days=9), now - timedelta(days=90), None],
+        "later": [now + timedelta(minutes=20), now + timedelta(hours=7), now + timedelta(days=6)],
         "sums": SimpleNamespace(requests=365, tokens=713_000, cost=Decimal("2.30")),
         "tabs": [
             {"label": "Limits", "url": "#tabs", "here": True},

@@ -30,7 +30,7 @@ RUN = """async (scheme) => {
   return found.violations.map(({id, nodes}) => `${id}: ${nodes.map(node => node.html).slice(0, 3).join("  ")}`);
 }"""
 SIZES = ((1280, 900), (360, 740))
-OUTSIDE = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing/")
+OUTSIDE = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing/", "/offline/")
 INSIDE = (
     "/",
     "/chats/",
@@ -184,6 +184,8 @@ def test_a_first_visit_weighs_at_most_100_kb(full: dict[str, Any], alice: User, 
     """Compressed, as it is served in production."""
     for path in ("/", "/chats/", "/usage/?period=all", "/keys/", "/import/", full["chat"]):
         assert 10_000 < weigh(open_page("about:blank", person=alice), path) <= 100_000, path
+    for path in ("/", "/accounts/signup/"):
+        assert 10_000 < weigh(open_page("about:blank"), path) <= 100_000, path
 
 
 def weigh(page: Page, path: str) -> int:
