@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
@@ -10,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
 
 from accounts.models import User
+from accounts.sessions import SessionStore
 from wavelength.tenancy import acting_for
 
 
@@ -30,6 +32,9 @@ class PersonMiddleware(AuthenticationMiddleware):
 
 def person_of(request: HttpRequest) -> User | AnonymousUser:
     """The signed-in person of this request's session, if the session still holds for them."""
+    if not hasattr(request, "session"):
+        # A call of the API, which passes by SessionMiddleware; ApiMiddleware keeps what changes in it.
+        request.session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     session = request.session
     if session.get(auth.SESSION_KEY) is None:
         return AnonymousUser()

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
@@ -27,6 +28,7 @@ BODY_LIMITS = {
 }
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+HTTPS_REQUIRED = ("https_required", "Call this address with https.")
 # What is said where Django or a middleware answered with a page of HTML.
 SENTENCES = {
     400: ("bad_request", "The request could not be understood."),
@@ -65,32 +67,47 @@ class OriginMiddleware(CorsMiddleware):
             return cast("HttpResponseBase", super().__call__(request))
         response = cast("HttpResponseBase", self.get_response(request))
         if is_api(request.path):
-            patch_vary_headers(response, ["origin"])
+            if response.has_header("Vary"):
+                patch_vary_headers(response, ["origin"])
+            else:
+                response["Vary"] = "origin"
         return response
 
 
 class ApiEnvelopeMiddleware:
     """Every failure under ``/api`` leaves in the envelope; bodies too large or of another kind stop here.
 
-    Outside all but CORS, so that bad hosts, refused redirects and crashes pass through it as well.
+    Outside all but CORS, so that bad hosts, refused redirects and crashes pass through it as well. Calls get here
+    what SecurityMiddleware, which stands further inside, does for pages.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        self._https_only = settings.SECURE_SSL_REDIRECT
+        self._hsts = f"max-age={settings.SECURE_HSTS_SECONDS}" if settings.SECURE_HSTS_SECONDS else ""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_api(request.path):
             return self.get_response(request)
         response = self._refusal(request) or self._enveloped(self.get_response(request))
         if not is_page(request.path):
-            response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
-            response.headers.setdefault("Cache-Control", "no-store")
-            if isinstance(response, HttpResponse):
-                response.headers.setdefault("Content-Length", str(len(response.content)))
+            self._finish(request, response)
         return response
 
+    def _finish(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        headers = response.headers
+        headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers.setdefault("Cache-Control", "no-store")
+        if self._hsts and request.is_secure():
+            headers["Strict-Transport-Security"] = self._hsts
+        if isinstance(response, HttpResponse):
+            headers.setdefault("Content-Length", str(len(response.content)))
+
     def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
+        if self._https_only and not request.is_secure():
+            return failure(403, *HTTPS_REQUIRED)
         length = _content_length(request)
         if length is None:
             return failure(400, "bad_request", "Content-Length must be a number.")
@@ -104,7 +121,7 @@ class ApiEnvelopeMiddleware:
     def _enveloped(self, response: HttpResponseBase) -> HttpResponseBase:
         status = response.status_code
         if status == HTTPStatus.MOVED_PERMANENTLY:
-            return failure(403, "https_required", "Call this address with https.")
+            return failure(403, *HTTPS_REQUIRED)
         if status < 400 or response.get("Content-Type", "").startswith("application/json"):
             return response
         code, sentence = SENTENCES.get(status, (f"http_{status}", "The request could not be served."))
@@ -147,18 +164,31 @@ class ApiMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        self._sessions = SessionMiddleware(get_response)
         self._matches: dict[str, ResolverMatch] = {}
+        self._host = ""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if is_page(request.path):
             return self.get_response(request)
         # A page before it on this thread may have spoken another language.
         translation.deactivate()
-        request.get_host()  # raises DisallowedHost, answered as 400
+        self._check_host(request)
         match = self._matches.get(request.path_info) or self._resolved(request.path_info)
         request.resolver_match = match
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        if hasattr(request, "session"):
+            # Opened by `person_of`, for an operation that asked it; what it changed is kept, as for pages.
+            response = self._sessions.process_response(request, response)
         return response
+
+    def _check_host(self, request: HttpRequest) -> None:
+        """Raise DisallowedHost, answered as 400, unless we serve the host asked for."""
+        host = request.META.get("HTTP_HOST")
+        # Nearly all ask for the same.
+        if host != self._host:
+            request.get_host()
+            self._host = host
 
     def _resolved(self, path: str) -> ResolverMatch:
         match = resolve(path)

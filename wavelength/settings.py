@@ -178,11 +178,11 @@ MIDDLEWARE = [
     # Before all that refuses, so that a web client on a listed origin can read refusals too.
     "wavelength.middleware.OriginMiddleware",
     "wavelength.middleware.ApiEnvelopeMiddleware",
-    "django.middleware.security.SecurityMiddleware",
     "wavelength.middleware.CrossOriginMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "wavelength.middleware.ApiMiddleware",
     # Calls of the JSON API are answered by now: what follows is for pages.
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

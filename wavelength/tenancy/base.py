@@ -5,6 +5,7 @@
 
 import logging
 import select
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
@@ -24,6 +25,7 @@ from psycopg.types.numeric import Int8Dumper
 from wavelength.tenancy import current_tenant
 
 logger = logging.getLogger(__name__)
+_of_thread = threading.local()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -60,6 +62,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params = super().get_connection_params()
         params["context"] = _with_fixed_integers(params["context"])
         return params
+
+    def connect(self) -> None:
+        super().connect()
+        opened: dict[str, DatabaseWrapper] = vars(_of_thread).setdefault("opened", {})
+        opened[self.alias] = self
 
     def set_autocommit(
         self,
@@ -164,6 +171,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         with debug_transaction(self, statement), self.wrap_database_errors:
             self.connection.execute(statement, prepare=False)
+
+
+def look_after_connections(**signal: Any) -> None:
+    """Django's `close_old_connections`, at the end of a request, for those of ours that this thread ever opened."""
+    for connection in vars(_of_thread).get("opened", {}).values():
+        connection.close_if_unusable_or_obsolete()
 
 
 @lru_cache
