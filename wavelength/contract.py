@@ -128,11 +128,9 @@ def failure(
 
 
 def _json(body: Mapping[str, Any], status: int) -> HttpResponse:
-    return HttpResponse(
-        orjson.dumps(body, default=_encode, option=orjson.OPT_PASSTHROUGH_DATETIME),
-        content_type="application/json",
-        status=status,
-    )
+    content = orjson.dumps(body, default=_encode, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Cache-Control": "no-store"}
+    return HttpResponse(content, headers=headers, status=status)
 
 
 def _encode(value: Any) -> Any:

@@ -77,8 +77,9 @@ class OriginMiddleware(CorsMiddleware):
 class ApiEnvelopeMiddleware:
     """Every failure under ``/api`` leaves in the envelope; bodies too large or of another kind stop here.
 
-    Outside all but CORS, so that bad hosts, refused redirects and crashes pass through it as well. Calls get here
-    what SecurityMiddleware, which stands further inside, does for pages.
+    Outside all but CORS, so that bad hosts, refused redirects and crashes pass through it as well. It also does for
+    calls what SecurityMiddleware, further inside, does for pages; Referrer-Policy and Cross-Origin-Opener-Policy only
+    mean something to a document.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -98,7 +99,6 @@ class ApiEnvelopeMiddleware:
         headers = response.headers
         headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
         headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers.setdefault("Cache-Control", "no-store")
         if self._hsts and request.is_secure():
             headers["Strict-Transport-Security"] = self._hsts

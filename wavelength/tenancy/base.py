@@ -201,8 +201,8 @@ def _checked(result: PGresult) -> PGresult:
 
 
 def _first_row(result: PGresult) -> tuple[str | None, ...]:
-    values = (result.get_value(0, column) for column in range(result.nfields))
-    return tuple(value if value is None else value.decode() for value in values)
+    values = [result.get_value(0, column) for column in range(result.nfields)]
+    return tuple([value if value is None else value.decode() for value in values])
 
 
 @lru_cache
