@@ -26,8 +26,8 @@ get_resolver().url_patterns  # noqa: B018
 # The end of each request looks after the connections already, and queries are kept for DEBUG alone.
 request_started.disconnect(close_old_connections)
 request_started.disconnect(reset_queries)
-# Three receivers took a third of all that Django does for a call. Caches here keep nothing open for a request, each request
-# names its addresses anew, and only connections that a thread has opened need looking after.
+# Three receivers took a third of all that Django does for a call. Caches here keep nothing open for a request, each
+# request names its addresses anew, and only connections that a thread has opened need looking after.
 request_finished.disconnect(close_caches)
 request_finished.disconnect(reset_urlconf)
 request_finished.disconnect(close_old_connections)

@@ -111,6 +111,23 @@ def test_a_bad_host_is_400(as_alice: Client, host: str) -> None:
     assert_failure(as_alice.get("/api/profile", HTTP_HOST=host), 400, "bad_request")
 
 
+def test_a_bad_host_is_400_after_a_good_one_too(as_alice: Client) -> None:
+    for host, status in (
+        ("testserver", 200),
+        ("evil.example.com", 400),
+        ("evil.example.com", 400),
+        ("testserver", 200),
+    ):
+        assert as_alice.get("/api/profile", HTTP_HOST=host).status_code == status
+
+
+def test_answers_over_https_ask_browsers_to_stay_with_it(settings: Settings, alice: User) -> None:
+    settings.SECURE_HSTS_SECONDS = 3600
+    for path in ("/api/profile", "/api/nowhere", "/accounts/login/"):
+        assert Client().get(path, secure=True)["Strict-Transport-Security"] == "max-age=3600", path
+        assert "Strict-Transport-Security" not in Client().get(path), path
+
+
 def test_plain_http_is_refused_where_https_is_served(settings: Settings, alice: User) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert_failure(Client().get("/api/profile"), 403, "https_required")
