@@ -166,7 +166,7 @@ class ApiMiddleware:
         self.get_response = get_response
         self._sessions = SessionMiddleware(get_response)
         self._matches: dict[str, ResolverMatch] = {}
-        self._host = ""
+        self._host: str | None = ""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if is_page(request.path):
@@ -179,7 +179,7 @@ class ApiMiddleware:
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         if hasattr(request, "session"):
             # Opened by `person_of`, for an operation that asked it; what it changed is kept, as for pages.
-            response = self._sessions.process_response(request, response)
+            return self._sessions.process_response(request, cast("HttpResponse", response))
         return response
 
     def _check_host(self, request: HttpRequest) -> None:
