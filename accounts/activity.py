@@ -45,6 +45,8 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "key.added": _("Provider key added"),
     "key.replaced": _("Provider key replaced"),
     "key.deleted": _("Provider key deleted"),
+    "chat.shared": _("Chat shared by a link"),
+    "chat.share_withdrawn": _("Link to a shared chat withdrawn"),
     "handover.finished": _("Chats brought in"),
     "quota.set": _("Usage limit set by an administrator"),
     "quota.removed": _("Usage limit removed by an administrator"),

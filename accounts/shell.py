@@ -72,6 +72,13 @@ def shell_of(request: HttpRequest) -> Shell | None:
     return remembered
 
 
+def profile_of(request: HttpRequest) -> Profile:
+    """The profile of the person who asks; it came along with their session."""
+    user = request.user
+    assert isinstance(user, User)  # noqa: S101  (a page for who is signed in)
+    return _profile_that_came_along(request, user) or _profile(user)
+
+
 def forget_shell(request: HttpRequest) -> None:
     """Read the person again next time, after a change to the profile."""
     request.session.profile = None  # type: ignore[attr-defined]  # a store of ours

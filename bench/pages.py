@@ -29,6 +29,8 @@ PAGES = {
     "usage-all": "/usage/?period=all",
     "chats": "/chats/",
     "chats-search": f"/chats/?q={WORD}",
+    "chats-narrowed": "/chats/?provider=openai&sort=cost",
+    "chats-oldest": "/chats/?sort=oldest&since=2020-01-01",
     "chat": "/chats/{chat}/",
     "keys": "/keys/",
     "import": "/import/",

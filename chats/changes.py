@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from chats.loading import lock_chats
-from chats.models import Chat, Message, SearchEntry
+from chats.models import Chat, Message, SearchEntry, SharedLink
 from wavelength.tenancy import tenant
 
 EMPTIED_AT_ONCE = 20  # chats a transaction
@@ -62,6 +62,7 @@ def empty_deleted_chats(*, user_id: UUID) -> int:
             lock_chats(cursor, user_id)
             due = Chat.objects.filter(purge_at__lte=Now()).order_by("purge_at")
             chats = list(due.values_list("pk", flat=True)[:EMPTIED_AT_ONCE])
+            SharedLink.objects.filter(chat__in=chats).delete()
             SearchEntry.objects.filter(chat__in=chats).delete()
             Message.objects.filter(chat__in=chats).delete()
             Chat.objects.filter(pk__in=chats).update(

@@ -16,6 +16,7 @@ from chats.validation import MAX_TITLE
 from wavelength.names import provider_label
 
 MAX_QUERY = 200
+END = 2**31 - 1  # a position behind every message
 ORDER_NAMES: Final[Mapping[str, str | Promise]] = {
     "updated": gettext_lazy("Last updated"),
     "created": gettext_lazy("Newest first"),
@@ -36,6 +37,40 @@ class TitleForm(forms.Form):
     """Another title for a chat."""
 
     title = forms.CharField(label=gettext_lazy("Title"), max_length=MAX_TITLE)
+
+
+class ShareForm(forms.Form):
+    """For how long a link shows a chat, and what of it."""
+
+    days = forms.TypedChoiceField(
+        label=gettext_lazy("The link works for"),
+        choices=[
+            (1, gettext_lazy("1 day")),
+            (7, gettext_lazy("7 days")),
+            (30, gettext_lazy("30 days")),
+            (365, gettext_lazy("1 year")),
+        ],
+        coerce=int,
+        initial=7,
+    )
+    with_reasoning = forms.BooleanField(label=gettext_lazy("Show the reasoning of models too"), required=False)
+
+
+class PlaceForm(forms.Form):
+    """Where in a chat one reads: the query of its address."""
+
+    after = forms.IntegerField(min_value=-1, max_value=END, required=False)
+    before = forms.IntegerField(min_value=0, max_value=END, required=False)
+    message = forms.UUIDField(required=False)
+
+    def given(self) -> dict[str, Any]:
+        """What of it can be."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value is not None}
+
+    def place(self) -> dict[str, int]:
+        """The same without what names a message."""
+        return {name: value for name, value in self.given().items() if name != "message"}
 
 
 class Day(forms.DateField):

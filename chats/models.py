@@ -9,6 +9,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, Func, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Greatest, Now
+from django.utils import timezone
 
 from chats.validation import MAX_ID, MAX_MODEL, MAX_STATUS
 from wavelength.tenancy.models import TenantModel
@@ -200,6 +201,31 @@ class SearchEntry(TenantModel):
 
     class Meta:
         indexes = [models.Index(fields=["user", "chat"], name="searchentry_chat")]
+
+
+class SharedLink(TenantModel):
+    """A link that shows one chat to whoever has it, until it ends or is withdrawn (the row goes).
+
+    Of its token only the SHA-256 is kept, and the last characters, by which its owner tells it from others.
+    """
+
+    chat = models.ForeignKey(Chat, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    token_hash = models.BinaryField()
+    ending = models.CharField(max_length=8)
+    with_reasoning = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token_hash", "user"], name="sharedlink_token_unique")]
+        indexes = [models.Index(fields=["user", "chat"], name="sharedlink_chat")]
+
+    def __str__(self) -> str:
+        return f"…{self.ending}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.expires_at <= timezone.now()
 
 
 class Source(models.TextChoices):

@@ -93,7 +93,7 @@ def chats_as_json(pages: Iterable[list[Chat]], *, user_id: UUID) -> Iterator[byt
         for group in _groups(chats):
             writer = _Writer(group, first=first)
             first = False
-            for batch in _batches(user_id, [chat.pk for chat in group]):
+            for batch in message_batches(user_id, [chat.pk for chat in group]):
                 yield writer.write(batch)
             yield writer.end()
 
@@ -153,7 +153,8 @@ def _groups(chats: list[Chat]) -> Iterator[list[Chat]]:
         yield group
 
 
-def _batches(user_id: UUID, chat_ids: list[UUID]) -> Iterator[list[tuple[Any, ...]]]:
+def message_batches(user_id: UUID, chat_ids: list[UUID]) -> Iterator[list[tuple[Any, ...]]]:
+    """The columns of MESSAGES for all messages of these chats, in order, a bounded number at a time."""
     place, position = 1, -1
     while True:
         parameters: dict[str, Any] = {

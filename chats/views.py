@@ -1,36 +1,30 @@
 """The chats pages: the list with its search, one chat, and the page that brings chats here."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import IntegerField, Value
-from django.db.models.functions import Cast, Left, Length
 from django.db.transaction import non_atomic_requests
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from chats.forms import ImportForm
-from chats.models import Chat, Message, Role, Source
+from accounts.shell import profile_of
+from chats.changes import rename_chat
+from chats.forms import END, ImportForm, PlaceForm, TitleForm
+from chats.models import Chat, Source
 from chats.payload import ShapeError, TooLargeError
 from chats.reading import BadCursorError
-from chats.rendering import render_markdown
 from chats.scanning import NotJsonError
-from chats.showing import address, list_context
+from chats.showing import address, list_context, shown_to
 from chats.sync import Report, take_over
+from chats.thread import show, window
 from chats.uploads import FORM_MAX_BYTES, InMemoryHandler
 from wavelength.portal import PageRequest
-from wavelength.templatetags.figures import compact, duration, money
-
-MESSAGES_A_PAGE = 50
-CHARACTERS_SHOWN = 100_000
 
 
 @login_required
@@ -48,25 +42,38 @@ def chat_list(request: PageRequest) -> HttpResponse:
 @login_required
 @require_safe
 def chat_detail(request: PageRequest, chat_id: UUID) -> HttpResponse:
-    """One chat, a part of its messages at a time."""
+    """One chat, a window of its messages at a time: after or before a position, or around a message."""
     chat = get_object_or_404(Chat.objects.present(), pk=chat_id)
-    after = request.GET.get("after", "")
-    start = int(after) if after.isascii() and after.isdigit() and len(after) < 10 else -1
-    messages = list(
-        Message.objects.filter(chat=chat, position__gt=start)
-        .defer("content", "reasoning")
-        .annotate(text=_beginning("content"), thought=_beginning("reasoning"), length=Length("content"))
-        .order_by("position")[: MESSAGES_A_PAGE + 1]
-    )
+    place = PlaceForm(request.GET)
+    part = window(chat=chat, **place.given())
+    shown = shown_to(profile_of(request))
     here = reverse("chats:chat-detail", args=[chat.pk])
-    more = len(messages) > MESSAGES_A_PAGE
     context = {
         "chat": chat,
-        "messages_shown": [_shown(message) for message in messages[:MESSAGES_A_PAGE]],
-        "first_page": here if start >= 0 else None,
-        "next_page": f"{here}?after={messages[MESSAGES_A_PAGE - 1].position}" if more else None,
+        "messages_shown": [show(message, shown) for message in part.messages],
+        "shown": shown,
+        "earlier_page": f"{here}?before={part.earlier}" if part.earlier is not None else None,
+        "later_page": f"{here}?after={part.later}" if part.later is not None else None,
+        "first_page": here,
+        "last_page": f"{here}?before={END}",
     }
     return render(request, "chats/chat.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+def chat_title(request: PageRequest, chat_id: UUID) -> HttpResponse:
+    """Give a chat another title."""
+    chat = get_object_or_404(Chat.objects.present(), pk=chat_id)
+    form = TitleForm(request.POST or None, initial={"title": chat.title})
+    if request.method == "POST" and form.is_valid():
+        chat = rename_chat(user_id=request.user.pk, chat=chat.pk, title=form.cleaned_data["title"])
+        if not request.htmx:
+            return redirect("chats:chat-detail", chat.pk)
+        return render(request, "chats/chat.html#heading", {"chat": chat, "renamed": True})
+    context = {"chat": chat, "form": form}
+    return render(request, f"chats/title.html{'#form' if request.htmx else ''}", context)
 
 
 @csrf_exempt
@@ -104,52 +111,6 @@ def _import_checked(request: PageRequest) -> HttpResponse:
     except TooLargeError as error:
         return _import_page(request, problem=str(error))
     return _import_page(request, report=_shown_report(report))
-
-
-@dataclass(frozen=True, slots=True)
-class ShownMessage:
-    """A message as the page shows it; `text` and `reasoning` are harmless HTML.
-
-    `length` is set where only the beginning is shown: the characters that it has.
-    """
-
-    role: str
-    speaker: str
-    model: str
-    timestamp: Any
-    text: SafeString
-    reasoning: SafeString | None
-    figures: list[str]
-    length: int | None
-
-
-def _beginning(field: str) -> Left:
-    # A message may have 8 MiB, and a page has many. The cast because integers are bound as bigint.
-    return Left(field, Cast(Value(CHARACTERS_SHOWN), IntegerField()))
-
-
-def _shown(message: Any) -> ShownMessage:
-    speakers = {Role.USER: _("You"), Role.ASSISTANT: _("Assistant"), Role.SYSTEM: _("System"), Role.TOOL: _("Tool")}
-    counts = (
-        (message.input_tokens, _("%s in")),
-        (message.reasoning_tokens, _("%s reasoning")),
-        (message.output_tokens, _("%s out")),
-    )
-    figures = [text % compact(number) for number, text in counts if number]
-    if message.cost:
-        figures.append(money(message.cost))
-    if message.duration:
-        figures.append(duration(message.duration))
-    return ShownMessage(
-        role=message.role,
-        speaker=speakers[Role(message.role)],
-        model=message.model or "",
-        timestamp=message.sent_at,
-        text=render_markdown(message.text),
-        reasoning=render_markdown(message.thought) if message.thought else None,
-        figures=figures,
-        length=message.length if message.length > CHARACTERS_SHOWN else None,
-    )
 
 
 def _import_page(request: PageRequest, *, status: int = 200, **context: Any) -> HttpResponse:

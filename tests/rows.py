@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from accounts.models import AuditEvent, DataKey, Profile, User
 from apikeys.models import ApiKey, DeletedKey
-from chats.models import Chat, Handover, Message, SearchEntry, Source
+from chats.models import Chat, Handover, Message, SearchEntry, SharedLink, Source
 from usage.models import (
     AdviceDismissal,
     AdviceKind,
@@ -78,6 +78,16 @@ def _search_entry(person: User) -> SearchEntry:
     return SearchEntry(id=message.pk, user=person, chat=message.chat, words="'word':1")
 
 
+def _shared_link(person: User) -> SharedLink:
+    return SharedLink(
+        user=person,
+        chat=stored(Chat, person),
+        token_hash=uuid4().bytes * 2,
+        ending="abcd",
+        expires_at=MOMENT + timedelta(days=30),
+    )
+
+
 def _handover(person: User) -> Handover:
     return Handover(user=person, source=Source.MIGRATION, payload_bytes=1, received_chats=1, received_messages=1)
 
@@ -137,6 +147,7 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     Chat: _chat,
     Message: _message,
     SearchEntry: _search_entry,
+    SharedLink: _shared_link,
     Handover: _handover,
     UsageRecord: _usage_record,
     QuotaLimit: _quota_limit,

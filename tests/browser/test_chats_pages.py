@@ -86,5 +86,5 @@ def test_older_chats_are_a_page_away_without_script(alice: User, open_page: Open
     page = open_page("/chats/", person=alice, script=False)
     rows = page.locator(".rows > li")
     expect(rows).to_have_count(30)
-    page.get_by_role("link", name="Older").click()
+    page.get_by_role("link", name="Next page").click()
     expect(rows).to_have_count(number - 30)

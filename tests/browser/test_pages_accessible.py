@@ -30,11 +30,21 @@ RUN = """async (scheme) => {
   return found.violations.map(({id, nodes}) => `${id}: ${nodes.map(node => node.html).slice(0, 3).join("  ")}`);
 }"""
 SIZES = ((1280, 900), (360, 740))
-OUTSIDE = ("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing/", "/offline/")
+OUTSIDE = (
+    "/",
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/password/reset/",
+    "/nothing/",
+    "/offline/",
+    "/shared/nothing/",
+)
 INSIDE = (
     "/",
     "/chats/",
     "/chats/?q=zzzz",
+    "/chats/deleted/",
+    "/chats/links/",
     "chat",
     "/usage/?period=all",
     "/usage/?period=30days&by=provider",

@@ -1,13 +1,15 @@
 """The few functions that run past the policies, and what somebody with the application's role could make of them."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection, connections
+from django.utils import timezone
 
 from accounts.models import User
-from chats.models import Chat, Message
+from chats.models import Chat, Message, SharedLink
 from tests.rows import stored
 from tests.wavelength.isolation import refused
 from wavelength.tenancy import tenant
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "operator", "owner"])
 NOBODY = str(UUID(int=0))
 
 
-def asked(statement: str, *values: str) -> list[tuple[Any, ...]]:
+def asked(statement: str, *values: str | bytes) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
@@ -55,6 +57,17 @@ def test_search_finds_nothing_outside_a_tenant(chats: dict[UUID, UUID]) -> None:
 def test_no_words_reach_another(chats: dict[UUID, UUID], alice: User, words: str) -> None:
     with tenant(alice.pk):
         assert found(words) <= {chats[alice.pk]}
+
+
+def test_a_link_is_found_by_its_whole_hash_alone(chats: dict[UUID, UUID], alice: User) -> None:
+    link = stored(SharedLink, alice)
+    token_hash = bytes(link.token_hash)
+    assert asked("SELECT * FROM shared_chat(%s)", token_hash) == []  # it has ended
+    with tenant(alice.pk):
+        SharedLink.objects.update(expires_at=timezone.now() + timedelta(days=1))
+    for hashed in (b"", token_hash[:31], token_hash + b"x", bytes(32)):
+        assert asked("SELECT * FROM shared_chat(%s)", hashed) == []
+    assert asked("SELECT * FROM shared_chat(%s)", token_hash) == [(alice.pk, link.chat_id)]
 
 
 def test_due_hands_out_ids_and_nothing_else(alice: User, bob: User) -> None:
@@ -114,7 +127,8 @@ def test_the_application_cannot_prepare_a_trap(alice: User, statement: str) -> N
 
 
 @pytest.mark.parametrize(
-    "call", ["ring_keys_in_use()", f"due('rotation', 1, '{NOBODY}'::uuid, '')", "search_chats('words', 1)"]
+    "call",
+    ["ring_keys_in_use()", f"due('rotation', 1, '{NOBODY}'::uuid, '')", "search_chats('words', 1)", "shared_chat('')"],
 )
 def test_only_the_application_may_call_them(call: str) -> None:
     with refused("42501", "operator"), connections["operator"].cursor() as cursor:

@@ -19,7 +19,8 @@ from pytest_django import Settings
 
 from accounts.models import Profile, User
 from apikeys import vault
-from chats.models import Chat
+from chats.models import Chat, SharedLink
+from chats.sharing import share_chat
 from tests.conftest import PASSWORD, signed_in
 from tests.rows import unsaved
 from usage import metering
@@ -39,6 +40,7 @@ OTHER: dict[str, str] = {
     r"accounts/^confirm-email/(?P<key>[-:\w]+)/$": "A signed token from a mail.",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "A signed token from a mail.",
     "profile/<slug:name>/": "A section of one's own profile.",
+    "shared/<str:token>/": "A random token: whoever has the link may read the chat.",
     "media/avatars/<uuid:picture>.webp": "A picture for whoever knows its random name, as pages show it to others.",
 }
 
@@ -57,6 +59,13 @@ def _chat(person: User) -> Chat:
 
 def _reservation(person: User) -> UUID:
     return metering.reserve(user_id=person.pk, provider="openai", model="gpt-4o", tokens=1).id
+
+
+def _link(person: User) -> UUID:
+    chat = _chat(person)
+    share_chat(user_id=person.pk, chat_id=chat.pk, days=7, with_reasoning=False)
+    with tenant(person.pk):
+        return SharedLink.objects.get(chat=chat).pk
 
 
 def _passkey(person: User) -> int:
@@ -85,6 +94,7 @@ KEY = Ids("key_id", _key)
 CHAT = Ids("chat_id", lambda person: _chat(person).pk)
 CHAT_AS_SHOWN = Ids("chat_id", lambda person: _chat(person).shown_id, lambda: uuid4().hex)
 RESERVATION = Ids("reservation_id", _reservation)
+LINK = Ids("link_id", _link)
 PASSKEY = Ids("pk", _passkey, lambda: 2**31 - 1)
 BROWSER = Ids("browser_id", _browser, lambda: 2**31 - 1)
 IDS: dict[str, Ids] = {
@@ -102,6 +112,11 @@ IDS: dict[str, Ids] = {
     "keys/<uuid:key_id>/activation/": KEY,
     "keys/<uuid:key_id>/deletion/": KEY,
     "chats/<uuid:chat_id>/": CHAT,
+    "chats/<uuid:chat_id>/title/": CHAT,
+    "chats/<uuid:chat_id>/sharing/": CHAT,
+    "chats/<uuid:chat_id>/download.md": CHAT,
+    "chats/<uuid:chat_id>/download.json": CHAT,
+    "chats/links/<uuid:link_id>/withdrawal/": LINK,
 }
 # A body that gets past the validation of its shape, where {} does not.
 BODIES: dict[tuple[str, str], Any] = {
