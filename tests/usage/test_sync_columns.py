@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
@@ -51,11 +51,30 @@ COLUMNS: dict[str, list[st.SearchStrategy[Any]]] = {
 
 @st.composite
 def batches_of_records(draw: st.DrawFn) -> list[Any]:
-    """A few records that are alike in each column, as a client's are; now and then one that is no record."""
-    shape = {name: draw(st.sampled_from(kinds)) for name, kinds in COLUMNS.items()}
-    left_out = draw(st.sets(st.sampled_from(sorted(COLUMNS)), max_size=4)) - {"provider", "model"}
-    record = st.fixed_dictionaries({name: kind for name, kind in shape.items() if name not in left_out})
-    return draw(st.lists(record, min_size=1, max_size=6))
+    """A few records that are alike in each column, as a client's are, and something odd in one or two of them."""
+    odd = draw(st.sets(st.sampled_from(sorted(COLUMNS)), max_size=2))
+    left_out = draw(st.sets(st.sampled_from(sorted(COLUMNS)), max_size=4)) - {"provider", "model"} - odd
+    shape = {
+        name: draw(st.sampled_from(kinds[:-1])) | kinds[-1] if name in odd else draw(st.sampled_from(kinds[:-1]))
+        for name, kinds in COLUMNS.items()
+        if name not in left_out
+    }
+    return draw(st.lists(st.fixed_dictionaries(shape), min_size=1, max_size=6))
+
+
+# Each alone among usual records: beside another oddity it might be taken unseen.
+ALONE: dict[str, list[Any]] = {
+    "provider": ["", "p" * 201, 5, None, [], "\0"],
+    "model": ["  ", "m" * 201, {}, "a\0"],
+    "requestCount": [0, True, 1.0, "1", "", 2**31 + 1],
+    "inputTokens": [-1, 2**31 + 1, 2**64, False, True, ""],
+    "outputTokens": [-1, 1.5, True],
+    "reasoningTokens": [-1, "", 2**31 + 1],
+    "cachedTokens": [151, -1, True],
+    "cost": [-1, -1e-9, 10**9 + 1, 1e300, float("inf"), True, "1", ""],
+    "timestamp": [-1, "", "yesterday", True, 10**18, "1999-12-31T23:59:59Z", "2030-01-01T00:00:01Z", 1.5],
+    "id": ["x" * 256, "", "\0", "a\0", True, []],
+}
 
 
 def told(batch: Batch) -> list[tuple[Any, ...]]:
@@ -65,6 +84,7 @@ def told(batch: Batch) -> list[tuple[Any, ...]]:
     return list(zip([models[number] for number in batch.of], costs, *rest, strict=True))
 
 
+@settings(max_examples=200, deadline=None)
 @given(batches_of_records())
 @example([EXAMPLE, 5])
 @example([EXAMPLE | {"inputTokens": 1, "cachedTokens": 2}])
@@ -80,6 +100,13 @@ def test_a_column_takes_what_each_of_its_records_may_be(records: list[Any]) -> N
     else:
         assert errors == {}
         assert told(by_column) == told(by_one)
+
+
+@pytest.mark.parametrize("field", ALONE)
+def test_nothing_odd_is_taken_unseen(field: str) -> None:
+    for value in ALONE[field]:
+        with pytest.raises(columns.DoubtError):
+            columns.read([EXAMPLE, EXAMPLE | {field: value}], Batch(), latest=moment_of(LATEST))
 
 
 def test_usual_records_are_in_no_doubt() -> None:
