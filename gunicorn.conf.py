@@ -61,3 +61,10 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """The directory goes with the server."""
     shutil.rmtree(_counted, ignore_errors=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """End the streams of open pages as soon as this worker is told to end; their pages come back to the next one."""
+    from wavelength.live import serve_while
+
+    serve_while(lambda: bool(worker.alive))

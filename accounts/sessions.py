@@ -1,7 +1,7 @@
 """The session engine: the session and its person in one query."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -93,6 +93,19 @@ def ask_as_session(request: HttpRequest, function: str, *arguments: str | None) 
         if row is not None:
             return row
     raise ApiError(401, "not_signed_in", "Sign in first.")
+
+
+def signed_in_sessions(keys: Sequence[str]) -> frozenset[str]:
+    """Those of these sessions in which somebody is signed in now: not ended, not of an account that was switched off
+    or got another password."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT s.session_key FROM accounts_session s JOIN accounts_user u ON u.id = s.user_id"
+            " WHERE s.session_key = ANY (%s) AND s.expire_date > now() AND u.is_active"
+            "   AND s.auth_hash = encode(sha256(convert_to(%s || u.password, 'UTF8')), 'hex')",
+            [list(keys), session_stamp()],
+        )
+        return frozenset(key for (key,) in cursor.fetchall())
 
 
 def _may_be_ours(key: str) -> bool:

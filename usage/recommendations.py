@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import connections
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -24,7 +24,7 @@ from accounts.models import Tier
 from usage import pricing
 from usage.families import kin_of
 from usage.metering import Tokens
-from usage.models import AdviceDismissal, AdviceKind, ModelAccess, ModelPrice, Period
+from usage.models import AdviceDismissal, AdviceKind, ModelPrice, Period
 from usage.quotas import Quota
 from usage.reports import Origin, Report, Share, Sums
 from usage.standing import Meter, meters, of_everything
@@ -72,7 +72,7 @@ class Advice:
 def advice_of(*, tier: str, report: Report, quotas: Iterable[Quota]) -> list[Advice]:
     """What a report of the last 30 days and the quotas give reason to say, in the order of its weight.
 
-    Asks for prices and access where a model has cheaper kin, in one query each, as the report's person.
+    Asks for prices and access where a model has kin, in one query, as the report's person.
     """
     return [*_ending_quotas(quotas, report.ends), *_unusual_day(report), *_cheaper_models(report, tier)]
 
@@ -131,22 +131,37 @@ def _is_worthwhile(paid: Decimal, other: Decimal) -> bool:
     return paid - other >= max(LEAST_SAVED, paid * LEAST_SHARE_SAVED)
 
 
+# For each of these models an administrator's own price, and the tier that is needed: a model's own row goes before its
+# provider's.
+OFFERS: Final = """
+    SELECT o.provider, o.model, p.id, p.input_price, p.output_price, p.reasoning_price, p.cached_price, p.request_price,
+           (SELECT a.tier FROM usage_modelaccess a
+             WHERE a.provider = o.provider AND a.model IN ('', o.model)
+             ORDER BY a.model DESC LIMIT 1)
+      FROM unnest(%s::text[], %s::text[]) AS o (provider, model)
+      LEFT JOIN usage_modelprice p ON p.provider = o.provider AND p.model = o.model
+     WHERE p.id IS NOT NULL OR EXISTS (SELECT FROM usage_modelaccess a WHERE a.provider = o.provider)
+"""
+
+
 class _Costs:
     """What other models would have cost now, of those that a tier may use: an administrator's price goes first."""
 
     def __init__(self, others: set[Origin], tier: str) -> None:
-        named = Q(provider__in={other.provider for other in others}, model__in={other.model for other in others})
-        self._own = {Origin(row.provider, row.model): row for row in ModelPrice.objects.filter(named)}
-        providers = {other.provider for other in others}
-        access = ModelAccess.objects.filter(named | Q(provider__in=providers, model=""))
-        self._tiers = {Origin(row.provider, row.model): row.tier for row in access}
-        self._tier = tier
+        self._own: dict[Origin, ModelPrice] = {}
+        self._barred: set[Origin] = set()
+        with connections["default"].cursor() as cursor:
+            cursor.execute(OFFERS, [[other.provider for other in others], [other.model for other in others]])
+            for provider, model, price, *prices, needed in cursor.fetchall():
+                other = Origin(provider, model)
+                if price is not None:
+                    self._own[other] = ModelPrice(price, provider, model, *prices)
+                if needed == Tier.PRO and tier != Tier.PRO:
+                    self._barred.add(other)
 
     def of(self, other: Origin, sums: Sums) -> Decimal | None:
         """The same tokens of as many requests; None where no price is known, or the model is not to be had."""
-        # A model's own row goes before its provider's.
-        needed = self._tiers.get(other) or self._tiers.get(Origin(other.provider), "")
-        if needed == Tier.PRO and self._tier != Tier.PRO:
+        if other in self._barred:
             return None
         tokens = Tokens(sums.input, sums.output, sums.reasoning, sums.cached)
         if own := self._own.get(other):

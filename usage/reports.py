@@ -3,7 +3,7 @@
 The figures are summed by the functions of usage/migrations/0015_activity.py from one scan of the ledger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -250,16 +250,32 @@ def range_of(
 
     `at` is the present, for tests that need another; the database's own clock without it.
     """
+    return ranges_of(user_id=user_id, spans=[span], first=first, last=last, at=at)[0]
+
+
+def ranges_of(
+    *,
+    user_id: UUID,
+    spans: Sequence[Span],
+    first: date | None = None,
+    last: date | None = None,
+    at: datetime | None = None,
+) -> list[Range]:
+    """The same for several spans, in one query, in their order."""
     with tenant(user_id), connections["default"].cursor() as cursor:
         cursor.execute(
             "SELECT unit, starts, ends, before_starts, before_ends, zone, first_day, last_day"
-            " FROM usage_range(%s, %s, %s::date, %s::date, coalesce(%s::timestamptz, now()))",
-            [user_id, span.value, first, last, at],
+            "  FROM unnest(%s::text[]) WITH ORDINALITY AS asked (span, place),"
+            "       usage_range(%s, span, %s::date, %s::date, coalesce(%s::timestamptz, now())) ORDER BY place",
+            [[span.value for span in spans], user_id, first, last, at],
         )
-        unit, starts, ends, before_starts, before_ends, zone, first_day, last_day = cursor.fetchone()
-    return Range(
-        span, Unit(unit), starts, ends, before_starts, before_ends, ZoneInfo(zone), first_day, last_day
-    )  # fmt: skip
+        found = cursor.fetchall()
+    return [
+        Range(span, Unit(unit), starts, ends, before_starts, before_ends, ZoneInfo(zone), first_day, last_day)
+        for span, (unit, starts, ends, before_starts, before_ends, zone, first_day, last_day) in zip(
+            spans, found, strict=True
+        )
+    ]
 
 
 def report_of(
@@ -277,14 +293,21 @@ def report_of(
     """Two queries, the range and its figures. `listed` lines are in it, after `skipped` newer ones."""
     with tenant(user_id):
         asked = range_of(user_id=user_id, span=span, first=first, last=last, at=at)
-        with connections["default"].cursor() as cursor:
-            cursor.execute(
-                "SELECT * FROM usage_activity(%s, %s, %s, %s::timestamptz, %s::timestamptz, %s, %s, %s, %s, %s, %s,"
-                " %s::integer, %s::bigint, %s::integer) ORDER BY day, hour, place",
-                [user_id, asked.starts, asked.ends, asked.before_starts, asked.before_ends, asked.zone.key, asked.unit,
-                 *only, by.value, STACKS, skipped, listed],
-            )  # fmt: skip
-            rows = cursor.fetchall()
+        return report_within(asked, user_id=user_id, only=only, by=by, skipped=skipped, listed=listed)
+
+
+def report_within(
+    asked: Range, *, user_id: UUID, only: Origin = ANYWHERE, by: By = By.MODEL, skipped: int = 0, listed: int = 0
+) -> Report:
+    """The same of a range that is known: one query."""
+    with tenant(user_id), connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT * FROM usage_activity(%s, %s, %s, %s::timestamptz, %s::timestamptz, %s, %s, %s, %s, %s, %s,"
+            " %s::integer, %s::bigint, %s::integer) ORDER BY day, hour, place",
+            [user_id, asked.starts, asked.ends, asked.before_starts, asked.before_ends, asked.zone.key, asked.unit,
+             *only, by.value, STACKS, skipped, listed],
+        )  # fmt: skip
+        rows = cursor.fetchall()
     parts: dict[str, list[_Part]] = {}
     for part, day, hour, place, provider, model, source, *figures in rows:
         origin = Origin(provider or "", model or "", source or "")

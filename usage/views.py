@@ -19,6 +19,7 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 from usage.asking import Asked
 from usage.exporting import as_csv, as_json, lines_of
 from usage.forms import PROVIDERS, BudgetForm, BudgetRemovalForm, FilterForm, RangeForm, ReportForm
+from usage.live import version_of
 from usage.meters import ShownQuota, shown_quotas
 from usage.models import Period
 from usage.quotas import BudgetError, Quota, quotas_of, remove_budget, set_budget, windows_of
@@ -39,6 +40,7 @@ def report(request: PageRequest) -> HttpResponse:
         return redirect("usage:report")
     asked, days = _with_days(form.asked, request)
     context: dict[str, Any] = {
+        "live": version_of(request.user.pk),  # before any figure
         "asked": asked,
         "periods": periods(asked),
         "days": days,

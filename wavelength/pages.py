@@ -23,10 +23,11 @@ from apikeys.models import ApiKey
 from chats.figures import ChatFigures, chat_figures
 from chats.models import Handover
 from usage import recommendations
+from usage.live import version_of
 from usage.meters import ShownQuota, shown_quotas
 from usage.quotas import Quota, quotas_of
 from usage.recommendations import Advice, advice_of
-from usage.reports import Report, Share, Span, report_of
+from usage.reports import Report, Share, Span, ranges_of, report_of, report_within
 from usage.showing import ShownReport, shown_report
 from wavelength.portal import PageRequest
 
@@ -35,6 +36,7 @@ MODELS_SHOWN = 5
 
 
 @require_safe
+@vary_on_headers("HX-Request")
 def home(request: HttpRequest) -> HttpResponse:
     """Welcome, or overview. Who signed in with chats in their browser is led to where these are brought in, once."""
     anonymous_id = request.GET.get("anonymous_id")
@@ -43,10 +45,17 @@ def home(request: HttpRequest) -> HttpResponse:
             carry(request, anonymous_id=anonymous_id)
             return redirect("home")  # an address without the id, which would stand in the history
         return render(request, "pages/welcome.html")
-    user = cast("User", request.user)
     if unpack(request) and not Handover.objects.exclude(finished_at=None).exists():
         return redirect("chats:import")
-    return render(request, "pages/overview.html", {"overview": overview_of(user, request.GET.get("dismissed", ""))})
+    return _overview(cast("PageRequest", request))
+
+
+def _overview(request: PageRequest) -> HttpResponse:
+    if request.htmx:
+        return render(request, "pages/overview.html#figures", {"overview": overview_of(request.user)})
+    live = version_of(request.user.pk)
+    overview = overview_of(request.user, request.GET.get("dismissed", ""))
+    return render(request, "pages/overview.html", {"live": live, "overview": overview})
 
 
 @login_required
@@ -119,8 +128,8 @@ class Overview:
 
 def overview_of(user: User, dismissed: str = "") -> Overview:
     """A person's figures, in their own time zone; `dismissed` names advice that may still be taken back."""
-    month = report_of(user_id=user.pk, span=Span.MONTH)
-    recent = report_of(user_id=user.pk, span=Span.RECENT)
+    ranges = ranges_of(user_id=user.pk, spans=[Span.MONTH, Span.RECENT])
+    month, recent = (report_within(asked, user_id=user.pk) for asked in ranges)
     chats = chat_figures(user_id=user.pk, since=month.starts, latest=LATEST_CHATS)
     keys, quotas = vault.keys_of(user.pk), quotas_of(user_id=user.pk)
     return Overview(

@@ -71,6 +71,9 @@ WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)
 LOG_REQUESTS = env.bool("LOG_REQUESTS", default=True)
 SLOW_QUERY_SECONDS = env.int("SLOW_QUERY_MS", default=500) / 1000
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
+# Open pages that one process keeps up to date by a stream, which takes one of its threads: never more than half of
+# them (gunicorn.conf.py reads the same name). The others ask.
+LIVE_STREAMS = min(env.int("LIVE_STREAMS", default=3), env.int("WEB_THREADS", default=8) // 2)
 S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 DATA_DIR = embedded.data_directory(BASE_DIR, env.ENVIRON)

@@ -130,11 +130,22 @@ function options(plot, { titles, totals, layers }) {
   };
 }
 
+function datasets({ layers }) {
+  return layers.map(({ label, data }) => ({
+    label,
+    data,
+    categoryPercentage: 1,
+    barPercentage: 0.72,
+    maxBarThickness: 44,
+  }));
+}
+
 function draw(Chart, plot) {
   const figures = read(plot);
   const box = plot.querySelector(".plot-box");
   const holder = document.createElement("div");
   holder.className = "plot-canvas";
+  holder.dataset.liveKeep = ""; // live.js leaves it where it is
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", plot.querySelector(".table-scroll").getAttribute("aria-label"));
@@ -142,16 +153,7 @@ function draw(Chart, plot) {
   box.append(holder);
   const chart = new Chart(canvas, {
     type: "bar",
-    data: {
-      labels: figures.names,
-      datasets: figures.layers.map(({ label, data }) => ({
-        label,
-        data,
-        categoryPercentage: 1,
-        barPercentage: 0.72,
-        maxBarThickness: 44,
-      })),
-    },
+    data: { labels: figures.names, datasets: datasets(figures) },
     options: options(plot, figures),
   });
   drawn.set(plot, { chart, layers: figures.layers });
@@ -171,6 +173,20 @@ async function drawAll() {
   for (const plot of document.querySelectorAll("[data-plot]")) if (!drawn.has(plot)) draw(Chart, plot);
 }
 
+// The tables hold newer figures.
+function redraw() {
+  for (const [plot, { chart }] of drawn) {
+    if (!plot.isConnected) continue;
+    const figures = read(plot);
+    chart.data = { labels: figures.names, datasets: datasets(figures) };
+    chart.options = options(plot, figures);
+    drawn.set(plot, { chart, layers: figures.layers });
+    paint(chart, figures.layers);
+    chart.update();
+  }
+  drawAll();
+}
+
 function repaint() {
   for (const { chart, layers } of drawn.values()) {
     paint(chart, layers);
@@ -182,5 +198,6 @@ function repaint() {
 requestAnimationFrame(() => setTimeout(drawAll));
 // Within the swap, so that the drawing of the server is not seen between two of ours.
 document.addEventListener("htmx:afterSwap", drawAll);
+document.addEventListener("live:refreshed", redraw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 new MutationObserver(repaint).observe(document.documentElement, { attributeFilter: ["data-theme"] });
