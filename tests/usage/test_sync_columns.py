@@ -105,8 +105,11 @@ def test_a_column_takes_what_each_of_its_records_may_be(records: list[Any]) -> N
 @pytest.mark.parametrize("field", ALONE)
 def test_nothing_odd_is_taken_unseen(field: str) -> None:
     for value in ALONE[field]:
+        moment = 1772407800000 if type(value) is int else "2026-03-01T23:30:00Z"
+        usual = EXAMPLE | {"cost": 1, "id": "a", "timestamp": moment}
+        columns.read([usual, usual], Batch(), latest=moment_of(LATEST))
         with pytest.raises(columns.DoubtError):
-            columns.read([EXAMPLE, EXAMPLE | {field: value}], Batch(), latest=moment_of(LATEST))
+            columns.read([usual, usual | {field: value}], Batch(), latest=moment_of(LATEST))
 
 
 def test_usual_records_are_in_no_doubt() -> None:
