@@ -2,12 +2,19 @@
 
 import logging
 import re
+from functools import lru_cache
+from time import localtime, strftime
 from typing import Any, Final
 
+import orjson
+from django.conf import settings
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from wavelength.caller import current_caller
 from wavelength.envelope import live_secrets
+
+# No line says in which thread or process it was written: not found out for each, then.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 HIDDEN: Final = "[hidden]"
 # What looks like a secret, whether or not it is one of ours: providers' keys, tokens in headers and addresses, one-time
@@ -60,6 +67,32 @@ class JsonFormatter(OrjsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return scrubbed(super().format(record))
+
+
+class RequestFormatter(logging.Formatter):
+    """A request's line (wavelength/watching.py), in a tenth of the time that JsonFormatter takes.
+
+    It consists of figures, patterns of our own addresses, ids and digests. Only the request's id may come from outside,
+    so the rest needs no filter.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _second(int(record.created)),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.msg,
+            **vars(record)["told"],
+        }
+        caller = current_caller()
+        if caller is not None:
+            line["request"] = scrubbed(caller.request_id) if settings.BEHIND_PROXY else caller.request_id
+        return orjson.dumps(line).decode()
+
+
+@lru_cache(maxsize=1)
+def _second(timestamp: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S%z", localtime(timestamp))
 
 
 class LineFormatter(logging.Formatter):

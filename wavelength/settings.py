@@ -367,13 +367,18 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "json": {"()": "wavelength.logs.JsonFormatter"},
+        "request": {"()": "wavelength.logs.RequestFormatter"},
         "line": {"()": "wavelength.logs.LineFormatter", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"},
+        "requests": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "request"},
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "wavelength.requests": {"handlers": ["requests"], "propagate": False},
         "procrastinate": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
     },

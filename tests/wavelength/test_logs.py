@@ -3,17 +3,19 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.request import Request, urlopen
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from accounts.models import User
 from tests.conftest import signed_in
 from tests.processes import Running, serve
+from wavelength.caller import Caller, serving
 from wavelength.envelope import Secret
-from wavelength.logs import HIDDEN, JsonFormatter, scrubbed, scrubbed_event
+from wavelength.logs import HIDDEN, JsonFormatter, RequestFormatter, scrubbed, scrubbed_event
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
@@ -55,6 +57,18 @@ def test_a_call_of_the_api_is_told_by_route_and_session(running: Running, alice:
     line = next(line for line in lines(running) if line["request"] == request)
     assert (line["route"], line["queries"]) == ("/api/profile", 1)
     assert len(str(line["session"])) == 12
+
+
+def test_a_request_id_from_outside_is_filtered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "BEHIND_PROXY", True)
+    request = RequestFactory().get("/", headers={"X-Request-ID": "sk-proj-0f3a5b7c9d1e2f4a6b8c"})
+    record = logging.LogRecord("wavelength.requests", logging.INFO, "", 0, "request", (), None)
+    vars(record)["told"] = {"status": 200}
+    with serving(Caller(request)):
+        line = json.loads(RequestFormatter().format(record))
+    assert line["request"] == HIDDEN
+    assert (line["level"], line["message"], line["status"]) == ("INFO", "request", 200)
+    assert datetime.fromisoformat(line["time"]) <= datetime.now(UTC)
 
 
 def test_what_watches_the_service_is_not_told(running: Running) -> None:
