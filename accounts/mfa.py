@@ -13,8 +13,11 @@ from uuid import UUID
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
+from django.utils.translation import gettext
 
 from accounts.datakeys import system_data_key
+from accounts.models import User
+from wavelength.caller import current_caller
 from wavelength.envelope import Binding, DataKey, EnvelopeError, Secret
 
 if TYPE_CHECKING:
@@ -26,7 +29,17 @@ SEALED_FIELDS: Final = ("secret", "seed")
 
 
 class MFAAdapter(DefaultMFAAdapter):
-    """Seals TOTP secrets and the seeds of recovery codes."""
+    """Seals TOTP secrets and the seeds of recovery codes; names what people see at their devices."""
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        """A first name for a passkey: the device that it is made on."""
+        caller = current_caller()
+        return (caller.device if caller else "") or gettext("Passkey")
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """The site as devices know it."""
+        entity: dict[str, str] = super().get_public_key_credential_rp_entity()
+        return entity | {"name": "Wavelength"}
 
     def encrypt(self, text: str) -> str:
         """Answer the envelope of a secret, in base64."""

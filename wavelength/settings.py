@@ -270,6 +270,7 @@ MFA_ADAPTER = "accounts.mfa.MFAAdapter"
 # second factor may change their address, too.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Wavelength"
 MFA_FORMS = {"add_webauthn": "accounts.signin_forms.NewPasskeyForm"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 

@@ -173,6 +173,8 @@ def test_a_second_factor(script: bool, alice: User, visit: Any) -> None:
 
     visitor.sign_out()
     visitor.sign_in(alice)
+    # There is none to offer.
+    expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
     page.get_by_label("Code").fill("111111")
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator(".errorlist")).to_be_visible()
@@ -209,6 +211,7 @@ def test_a_passkey(alice: User, visit: Any) -> None:
     page.goto("/security/")
     page.get_by_role("link", name="Add a passkey").click()
     visitor.confirm()
+    expect(page.get_by_label("Name")).to_have_value("Chrome on Linux")
     page.get_by_label("Name").fill("Laptop")
     page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
@@ -219,6 +222,12 @@ def test_a_passkey(alice: User, visit: Any) -> None:
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Sign in")
     assert visitor.is_in()
     expect(page.locator("#activity")).to_contain_text("Signed in with a passkey")
+
+    visitor.sign_out()
+    visitor.sign_in(alice)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Second step")
+    assert visitor.is_in()
 
     visitor.setting("Laptop").get_by_role("link", name="Rename").click()
     visitor.confirm()
