@@ -9,6 +9,7 @@ for the address's owner to confirm it.
 import logging
 from typing import Any, ClassVar
 
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.models import Authenticator
@@ -83,8 +84,9 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Before anybody is signed in or created: apply the rules on top of this file."""
         if sociallogin.state.get("process") == AuthProcess.CONNECT:
-            # It has done its work, and may not wait in the session while the person shows that it is them.
-            sociallogin.token = None
+            if is_reauthentication_required(request, app="allauth.socialaccount"):
+                # allauth would keep the provider's answer, token included, in the session until the person confirmed.
+                raise self._refusal(request, _CONFIRM, "OAuthAccountNotLinked", sociallogin.state)
             return
         provider = sociallogin.account.provider
         if email := sociallogin._did_authenticate_by_email:  # noqa: SLF001  # allauth has no other name for it
@@ -138,6 +140,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         return ImmediateHttpResponse(HttpResponseRedirect(signin_page(state.get("next"), error=code)))
 
 
+_CONFIRM = "Confirm that it is you, then connect the account once more."
 _CANCELLED = "You chose not to sign in with {provider}. Nothing was changed: try again, or sign in another way."
 _FAILED = "{provider} could not tell us who you are. Please try again, or sign in another way."
 _UNVERIFIED = (

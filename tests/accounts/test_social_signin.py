@@ -290,6 +290,17 @@ def test_somebody_else_may_come_back_than_was_signed_in(as_alice: Client, alice:
     assert not SocialAccount.objects.filter(user=alice).exists()
 
 
+def test_connecting_asks_who_one_is_and_keeps_nothing_until_then(as_alice: Client, alice: User, door: Door) -> None:
+    answer = door.walk_through(as_alice, process="connect")
+
+    assert answer["Location"] == reverse("socialaccount_connections")
+    assert as_alice.get(answer["Location"])["Location"].startswith(reverse("account_reauthenticate"))
+    assert not SocialAccount.objects.exists()
+    kept = str(list(Session.objects.values_list("session_data", flat=True)))
+    assert door.server.issued_tokens()
+    assert not any(token in kept for token in door.server.issued_tokens())
+
+
 def test_connecting_keeps_the_account_whatever_the_address(as_alice: Client, alice: User, door: Door) -> None:
     as_alice.post(reverse("account_reauthenticate"), {"password": PASSWORD})
 

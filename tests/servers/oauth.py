@@ -73,6 +73,10 @@ class OAuthServer(LocalServer):
         self.person = replace(self.person, **fields)
         return self.person
 
+    def issued_tokens(self) -> list[str]:
+        """Every access token given out, to be looked for where it must not be."""
+        return list(self._tokens)
+
     def answer(self, request: Received) -> Reply:
         """Routes to the endpoint asked for."""
         if (request.method, request.path) == ("GET", self.authorize_path):
