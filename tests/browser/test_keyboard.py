@@ -46,8 +46,8 @@ def test_a_theme_is_seen_at_once_and_kept(alice: User, open_page: Open) -> None:
     page.keyboard.press("ArrowRight")
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert light != dark
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Your profile is saved.")).to_be_visible()
+    page.get_by_role("region", name="Language and time").get_by_role("button", name="Save").click()
+    expect(page.locator(".toast")).to_be_visible()
     page.goto("/")
     # Written by the server: there is no moment in which the page is light.
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == dark
@@ -57,7 +57,7 @@ def test_a_theme_is_seen_at_once_and_kept(alice: User, open_page: Open) -> None:
 def test_a_message_of_success_goes_away(alice: User, open_page: Open) -> None:
     page = open_page("/profile/", person=alice)
     page.clock.install()
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("region", name="About you").get_by_role("button", name="Save").click()
     toast = page.locator(".toast")
     expect(toast).to_have_count(1)
     page.clock.run_for(7_000)
