@@ -1,12 +1,13 @@
 """What a browser's `config` asks for: keys for the vault, and settings that become preferences."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
 import orjson
+from django.utils.translation import gettext as _
 
 from accounts.models import Profile
 from apikeys import vault
@@ -38,22 +39,50 @@ class HandedKey:
     enabled: bool
 
 
-def store_keys(user_id: UUID, config: dict[str, object]) -> tuple[int, list[Fault]]:
-    """Puts every key into the vault, inside `tenant()`; answers how many were new and which were refused."""
-    stored = 0
-    faults: list[Fault] = []
-    for key in _keys(config):
-        subject = f"Key for {key.provider[:SHOWN_PROVIDER]}"
-        if key.secret is None:
-            faults.append(Fault(key.path, subject, "A key must be text."))
-            continue
-        outcome = vault.store_migrated_key(
-            user_id=user_id, provider=key.provider, secret=key.secret, base_url=key.base_url, enabled=key.enabled
+@dataclass(slots=True)
+class TakenKeys:
+    """What became of a payload's keys. `here` and `deleted` are the providers of those that are, or were, here."""
+
+    new: list[str] = field(default_factory=list)
+    here: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    refused: list[Fault] = field(default_factory=list)
+
+
+def store_keys(user_id: UUID, config: dict[str, object]) -> TakenKeys:
+    """Puts every key into the vault, inside `tenant()`."""
+
+    def store(key: HandedKey, secret: Secret) -> vault.Outcome:
+        return vault.store_migrated_key(
+            user_id=user_id, provider=key.provider, secret=secret, base_url=key.base_url, enabled=key.enabled
         )
-        stored += outcome.kind == "stored"
-        if outcome.kind == "refused":
-            faults.append(Fault(key.path, subject, outcome.sentence or "It was refused."))
-    return stored, faults
+
+    return _taken(config, store)
+
+
+def foresee_keys(user_id: UUID, config: dict[str, object]) -> TakenKeys:
+    """Answers what `store_keys` would, and stores nothing; inside `tenant()`."""
+    seen: set[str] = set()
+
+    def foresee(key: HandedKey, secret: Secret) -> vault.Outcome | None:
+        outcome = vault.foresee_migrated_key(
+            user_id=user_id, provider=key.provider, secret=secret, base_url=key.base_url
+        )
+        # The same secret in two places is one key.
+        again = outcome.kind != "refused" and secret.reveal().strip() in seen
+        seen.add(secret.reveal().strip())
+        return None if again else outcome
+
+    return _taken(config, foresee)
+
+
+def foresee_preferences(user_id: UUID, config: dict[str, object]) -> tuple[list[str], list[str]]:
+    """The names of settings that a hand-over would change, and of those it would leave out; inside `tenant()`."""
+    settings, left_out = settings_of(config)
+    wanted = _wanted(Handover(user_id=user_id, source=Source.MIGRATION), settings)
+    preferences = Profile.objects.get(user_id=user_id).preferences
+    merged = _merged(preferences, wanted)
+    return [name for name in wanted if preferences.get(name) != merged[name]], left_out
 
 
 def store_preferences(handover: Handover, config: dict[str, object]) -> list[str]:
@@ -63,11 +92,8 @@ def store_preferences(handover: Handover, config: dict[str, object]) -> list[str
     """
     settings, left_out = settings_of(config)
     warnings = [f"The setting {name} was not taken." for name in left_out]
-    earlier = Handover.objects.filter(user_id=handover.user_id).exclude(pk=handover.pk).exclude(preferences=None)
-    repeated = handover.source != Source.SYNC and earlier.filter(preferences=settings).exists()
-    last = earlier.order_by("-started_at", "-id").values_list("preferences", flat=True).first() or {}
+    wanted = _wanted(handover, settings)
     handover.preferences = settings
-    wanted = {} if repeated else _changed(settings, last)
     if not wanted:
         return warnings
     profile = Profile.objects.select_for_update().get(user_id=handover.user_id)
@@ -100,6 +126,27 @@ def settings_of(config: dict[str, object]) -> tuple[dict[str, object], list[str]
     if providers:
         settings["providers"] = providers
     return settings, left_out
+
+
+def _taken(config: dict[str, object], take: Callable[[HandedKey, Secret], vault.Outcome | None]) -> TakenKeys:
+    taken = TakenKeys()
+    for key in _keys(config):
+        subject = f"Key for {key.provider[:SHOWN_PROVIDER]}"
+        if key.secret is None:
+            taken.refused.append(Fault(key.path, subject, _("A key must be text.")))
+            continue
+        outcome = take(key, key.secret)
+        if outcome is None:
+            continue
+        if outcome.kind == "stored":
+            taken.new.append(key.provider)
+        elif outcome.kind == "already there":
+            taken.here.append(key.provider)
+        elif outcome.kind == "deleted here":
+            taken.deleted.append(key.provider)
+        else:
+            taken.refused.append(Fault(key.path, subject, outcome.sentence or _("It was refused.")))
+    return taken
 
 
 def _keys(config: dict[str, object]) -> Iterator[HandedKey]:
@@ -137,6 +184,13 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, int):
         return abs(value) < 2**53
     return isinstance(value, str) and len(value) <= MAX_VALUE
+
+
+def _wanted(handover: Handover, settings: dict[str, object]) -> dict[str, object]:
+    earlier = Handover.objects.filter(user_id=handover.user_id).exclude(pk=handover.pk).exclude(preferences=None)
+    repeated = handover.source != Source.SYNC and earlier.filter(preferences=settings).exists()
+    last = earlier.latest_first().values_list("preferences", flat=True).first() or {}
+    return {} if repeated else _changed(settings, last)
 
 
 def _changed(settings: dict[str, object], last: dict[str, object]) -> dict[str, object]:

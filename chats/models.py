@@ -1,10 +1,11 @@
 """Chats as they arrived from a client, their messages, what finds them, and the hand-overs they came by."""
 
 from datetime import timedelta
-from typing import ClassVar, TypedDict
+from typing import ClassVar, Literal, TypedDict
 from unicodedata import category
 from uuid import UUID
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, Func, Sum, Value
@@ -16,6 +17,7 @@ from wavelength.tenancy.models import TenantModel
 
 SHOWN_ID_LENGTH = MAX_ID + 12
 KEPT = timedelta(hours=24)  # in which a deleted chat can be had back
+STILL = timedelta(seconds=30)  # longer than any part of a hand-over takes
 TURNING = frozenset({"Cc", "Cf", "Zl", "Zp"})  # of Unicode's categories
 
 
@@ -235,19 +237,31 @@ class Source(models.TextChoices):
     DEMO = "demo", "Demo data"
 
 
+class HandoverQuerySet(models.QuerySet["Handover"]):
+    def latest_first(self) -> "HandoverQuerySet":
+        return self.order_by("-started_at", "-id")
+
+    def brought(self) -> "HandoverQuerySet":
+        """Those that somebody asked for, and not a client that keeps itself in step."""
+        return self.exclude(source=Source.SYNC)
+
+
 class Handover(TenantModel):
     """One payload that a browser handed over: how far it came and what became of it.
 
-    `errors`, `details` and `warnings` name the person's chats. `preferences` is what the payload's config asked
-    for, without any key: a repeat of it is no wish to change what was changed here since.
+    `reference` is what its owner's pages call it; the browser chooses it, to follow a hand-over that it is sending.
+    `moved_at` is when it last came any further. `errors` (faults as JSON; once sentences) and `warnings` name the
+    person's chats, `deleted_keys` the providers of keys that stayed away. `preferences` is what the payload's config
+    asked for, without any key: a repeat of it is no wish to change what was changed here since.
     """
 
     operator_columns: ClassVar[tuple[str, ...]] = (
         "id", "user_id", "source", "payload_bytes", "received_chats", "received_messages", "done_chats",
         "migrated_chats", "migrated_messages", "migrated_keys", "skipped_chats", "error_count",
-        "started_at", "finished_at",
+        "rejected_chats", "started_at", "moved_at", "finished_at",
     )  # fmt: skip
 
+    reference = models.UUIDField(db_default=RandomUUID(), editable=False)
     source = models.CharField(max_length=16, choices=Source)
     payload_bytes = models.BigIntegerField()
     received_chats = models.IntegerField()
@@ -257,16 +271,42 @@ class Handover(TenantModel):
     migrated_messages = models.IntegerField(default=0)
     migrated_keys = models.IntegerField(default=0)
     skipped_chats = models.IntegerField(default=0)
+    rejected_chats = models.IntegerField(default=0)
+    deleted_keys = models.JSONField(default=list)
     error_count = models.IntegerField(default=0)
     errors = models.JSONField(default=list)
     warnings = models.JSONField(default=list)
     preferences = models.JSONField(null=True)
     started_at = models.DateTimeField(db_default=Now(), editable=False)
+    moved_at = models.DateTimeField(db_default=Now(), editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
+
+    objects = HandoverQuerySet.as_manager()
 
     class Meta:
         verbose_name = "hand-over"
+        constraints = [models.UniqueConstraint(fields=["user", "reference"], name="handover_reference_unique")]
         indexes = [models.Index(fields=["user", "-started_at"], name="handover_user_newest")]
 
     def __str__(self) -> str:
         return f"{self.get_source_display()}, {self.started_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def to_take(self) -> int:
+        """The chats that can be taken, of which `done_chats` are."""
+        return self.received_chats - self.rejected_chats
+
+    @property
+    def updated_chats(self) -> int:
+        """Chats that were here and got newer text or more messages; of a hand-over that ended."""
+        return max(0, self.to_take - self.migrated_chats - self.skipped_chats)
+
+    @property
+    def state(self) -> Literal["under way", "stopped", "complete", "partial", "unchanged"]:
+        """How it stands. What has not moved for `STILL` has stopped: its server or its connection is gone."""
+        if self.finished_at is None:
+            return "stopped" if timezone.now() - self.moved_at > STILL else "under way"
+        if self.error_count:
+            return "partial"
+        new = self.migrated_chats or self.migrated_messages or self.migrated_keys or self.updated_chats
+        return "complete" if new else "unchanged"

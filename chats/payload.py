@@ -1,20 +1,18 @@
 """Reads the payload of a hand-over or a sync once, into rows that are ready to load.
 
-Nothing stays in the database unless the whole payload is JSON of the right shape: the first chunk of valid chats
-goes to a tap that can forget it, the others wait as COPY lines in a spool. The body itself stays in memory (it
-carries provider keys, which are written nowhere but into the vault); beside it there is never more than one message,
-or one chat below `LARGE` bytes, as Python objects.
+Where the valid chats go is not decided here: a hand-over puts them into a spool (chats/spool.py), a preview keeps only
+what they are compared by. The body itself stays in memory (it carries provider keys, which are written nowhere but
+into the vault); beside it there is never more than one message, or one chat below `LARGE` bytes, as Python objects.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from uuid import UUID
 
 from chats.scanning import Buffer, Extent, Scanner, Unusable, load
-from chats.spool import Spool, Tap
-from chats.validation import MAX_ID, MAX_TEXT_BYTES, Path, RejectedError, read_header
+from chats.validation import MAX_ID, MAX_TEXT_BYTES, ChatHeader, Path, RejectedError, read_header
 
 MAX_BYTES = 100 * 1024 * 1024
 MAX_MESSAGES = 200_000
@@ -24,7 +22,6 @@ MAX_ANONYMOUS_ID = 200
 MAX_NAMED = 10_000
 
 LARGE = 2 * 1024 * 1024
-CHUNK_MESSAGES = 10_000
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _LONGEST_ESCAPE = 6
@@ -55,14 +52,27 @@ class Fault:
         """What the person reads, such as `Chat 3 “Trip” (c1): messages.4.role is not one of …`."""
         return f"{self.subject}: {self.reason}"
 
+    def as_kept(self) -> dict[str, object]:
+        """How the record of a hand-over keeps it, as JSON."""
+        return {"path": list(self.path), "subject": self.subject, "reason": self.reason}
+
+
+class Sink(Protocol):
+    """Where valid chats go, each once, in their order."""
+
+    def add(self, header: ChatHeader, messages: Iterable[object], index: int) -> None:
+        """Takes the chat at `index` of the payload. Raises RejectedError, and then keeps nothing of it."""
+
+    def close(self) -> None:
+        """Frees what it holds."""
+
 
 class Payload:
-    """What one body holds. A context manager: leaving it frees the spool.
+    """What one body holds. A context manager: leaving it closes the sink.
 
-    The first chunk goes to `tap` while the payload is read (see Spool); nothing that is done with it may last when
-    reading raises. `store` accepts the raw value that zustand's `persist` writes
-    (`{"state": {…}, "version": 0}`) beside the body of `POST /api/migration`. Raises NotJsonError, ShapeError or
-    TooLargeError.
+    Valid chats go to `sink` while the payload is read; nothing that is done with them may last when reading raises.
+    `store` accepts the raw value that zustand's `persist` writes (`{"state": {…}, "version": 0}`) beside the body of
+    `POST /api/migration`. Raises NotJsonError, ShapeError or TooLargeError.
     """
 
     def __init__(
@@ -70,17 +80,17 @@ class Payload:
         buffer: Buffer,
         *,
         user_id: UUID,
-        tap: Tap,
+        sink: Sink,
         store: bool = False,
-        chunk_messages: int = CHUNK_MESSAGES,
     ) -> None:
         self.config: dict[str, object] = {}
         self.anonymous_id = ""
         self.faults: list[Fault] = []
         self.warnings: list[str] = []
-        self.spool = Spool(tap, chunk_messages)
+        self.rejected_chats = 0
         self.received_chats = 0
         self.received_messages = 0
+        self._sink = sink
         self._user_id = user_id
         self._store = store
         self._seen: set[int] = set()
@@ -90,7 +100,7 @@ class Payload:
         try:
             self._read()
         except BaseException:
-            self.spool.close()
+            sink.close()
             raise
 
     def __enter__(self) -> Self:
@@ -99,7 +109,7 @@ class Payload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.spool.close()
+        self._sink.close()
 
     def _read(self) -> None:
         scanner = self._scanner
@@ -161,7 +171,7 @@ class Payload:
             if not isinstance(messages, (list, _Messages)):
                 raise RejectedError(("messages",), "must be a list")
             self._count_messages(len(messages) if isinstance(messages, list) else 0)
-            self.spool.add(header, messages, index)
+            self._sink.add(header, messages, index)
             self._seen.add(header.id.int)
         except RejectedError as fault:
             inside = ".".join(str(part) for part in fault.path)
@@ -176,6 +186,7 @@ class Payload:
             self.warnings += [f"{_name_chat(index, chat)}: {warning}." for warning in header.warnings]
 
     def _reject(self, fault: Fault) -> None:
+        self.rejected_chats += 1
         if len(self.faults) < MAX_NAMED:
             self.faults.append(fault)
         else:

@@ -13,6 +13,7 @@ from chats.validation import ChatHeader, RejectedError, message_rows
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 16 * 1024 * 1024
 CHUNK_CHATS = 2_000
+CHUNK_MESSAGES = 10_000
 PIECE_BYTES = 256 * 1024
 
 
@@ -72,7 +73,7 @@ class Spool:
     """
 
     tap: Tap
-    chunk_messages: int
+    chunk_messages: int = CHUNK_MESSAGES
     chat_lines: Lines = field(default_factory=Lines)
     message_lines: Lines = field(default_factory=Lines)
     chunks: list[Chunk] = field(default_factory=lambda: [Chunk(0, 0)])

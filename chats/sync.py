@@ -22,11 +22,12 @@ from apikeys.models import ApiKey
 from chats import browser_config
 from chats.loading import Loaded
 from chats.models import Chat, Handover, Source
-from chats.payload import CHUNK_MESSAGES, MAX_BYTES, Fault, Payload
+from chats.payload import MAX_BYTES, Fault, Payload
 from chats.scanning import Buffer
-from chats.spool import Chunk
+from chats.spool import CHUNK_MESSAGES, Chunk, Spool
 from chats.staging import staging
 from chats.tasks import index_later
+from wavelength.ids import uuid7
 from wavelength.metrics import HANDOVERS
 from wavelength.tenancy import tenant
 
@@ -41,12 +42,16 @@ class BodyTooLargeError(Exception):
 
 @dataclass(slots=True)
 class Report:
-    """What became of a payload. Counts say only what was new; `faults` is what could not be taken."""
+    """What became of a payload. Counts say only what was new; `faults` is what could not be taken.
+
+    `deleted_keys` are the providers of keys that were deleted here before and therefore stayed away.
+    """
 
     migrated_chats: int = 0
     migrated_messages: int = 0
     migrated_keys: int = 0
     skipped_chats: int = 0
+    deleted_keys: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -72,13 +77,15 @@ def take_over(
     body: Buffer,
     source: Source,
     store: bool = False,
+    reference: UUID | None = None,
     chunk_messages: int = CHUNK_MESSAGES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Merges a payload into a person's chats, keys and settings; call it outside any transaction.
 
-    `store` accepts the browser's raw store beside the API's body, as files do. `on_progress` hears of messages
-    done and messages in all. Raises NotJsonError, ShapeError or TooLargeError (see chats/payload.py), and then
+    `store` accepts the browser's raw store beside the API's body, as files do. `reference` names the hand-over to
+    whoever follows it meanwhile; one of a name that is taken is refused (IntegrityError). `on_progress` hears of
+    messages done and messages in all. Raises NotJsonError, ShapeError or TooLargeError (see chats/payload.py), and then
     nothing was stored.
     """
     HANDOVERS.labels("tried").inc()
@@ -86,12 +93,11 @@ def take_over(
     with ExitStack() as stack:
         # The database takes the first chunk while the rest is being read, and keeps nothing when that fails.
         with tenant(user_id), staging(user_id) as staged:
-            payload = Payload(body, user_id=user_id, tap=staged, store=store, chunk_messages=chunk_messages)
-            stack.enter_context(payload)
-            spool = payload.spool
+            spool = Spool(staged, chunk_messages)
+            payload = stack.enter_context(Payload(body, user_id=user_id, sink=spool, store=store))
             first, *others = spool.chunks
             loaded = staged.merge()
-            handover = _start(user_id, source, len(body), payload)
+            handover = _start(user_id, source, len(body), payload, reference)
             report = Report(faults=payload.faults, warnings=payload.warnings)
             _note(first, loaded, handover, report)
         done = _told(on_progress, first.messages, spool.messages)
@@ -148,13 +154,15 @@ def read_body(stream: BinaryIO, length: int | None) -> mmap.mmap:
     return memory
 
 
-def _start(user_id: UUID, source: Source, size: int, payload: Payload) -> Handover:
+def _start(user_id: UUID, source: Source, size: int, payload: Payload, reference: UUID | None) -> Handover:
     return Handover.objects.create(
         user_id=user_id,
+        reference=reference or uuid7(),
         source=source,
         payload_bytes=size,
         received_chats=payload.received_chats,
         received_messages=payload.received_messages,
+        rejected_chats=payload.rejected_chats,
     )
 
 
@@ -162,9 +170,11 @@ def _note(chunk: Chunk, loaded: Loaded, handover: Handover, report: Report) -> N
     """Notes what one chunk brought, in the transaction that brought it."""
     Handover.objects.filter(pk=handover.pk).update(
         done_chats=F("done_chats") + chunk.chats,
+        moved_at=Now(),
         migrated_chats=F("migrated_chats") + loaded.new_chats,
         migrated_messages=F("migrated_messages") + loaded.new_messages,
         skipped_chats=F("skipped_chats") + loaded.skipped_chats,
+        rejected_chats=F("rejected_chats") + len(loaded.twice),
     )
     report.migrated_chats += loaded.new_chats
     report.migrated_messages += loaded.new_messages
@@ -182,18 +192,21 @@ def _finish(handover: Handover, payload: Payload, report: Report) -> None:
     """Keys, settings, the anonymous id and the end of the hand-over, in one transaction."""
     user_id = handover.user_id
     with tenant(user_id):
-        report.migrated_keys, refused = browser_config.store_keys(user_id, payload.config)
-        report.faults += refused
+        keys = browser_config.store_keys(user_id, payload.config)
+        report.migrated_keys, report.deleted_keys = len(keys.new), keys.deleted
+        report.faults += keys.refused
         report.warnings += browser_config.store_preferences(handover, payload.config)
         if handover.source == Source.MIGRATION or payload.anonymous_id:
             _claim(payload.anonymous_id, user_id)
         handover.migrated_keys = report.migrated_keys
-        handover.errors = [fault.sentence() for fault in report.faults[:KEPT_SENTENCES]]
+        handover.deleted_keys = report.deleted_keys
+        handover.errors = [fault.as_kept() for fault in report.faults[:KEPT_SENTENCES]]
         handover.error_count = len(report.faults)
         handover.warnings = report.warnings[:KEPT_SENTENCES]
         handover.finished_at = Now()
-        fields = ["preferences", "migrated_keys", "errors", "error_count", "warnings", "finished_at"]
-        handover.save(update_fields=fields)
+        handover.moved_at = Now()
+        fields = ("preferences", "migrated_keys", "deleted_keys", "errors", "error_count", "warnings", "finished_at")
+        handover.save(update_fields=[*fields, "moved_at"])
         audit.record(
             user_id,
             "handover.finished",

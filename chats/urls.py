@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chats import links, selection, views
+from chats import import_views, links, selection, views
 
 app_name = "chats"
 urlpatterns = [
@@ -19,5 +19,7 @@ urlpatterns = [
     path("chats/<uuid:chat_id>/download.md", selection.download_markdown, name="chat-markdown"),
     path("chats/<uuid:chat_id>/download.json", selection.download_json, name="chat-json"),
     path("shared/<str:token>/", links.shared_chat, name="shared"),
-    path("import/", views.chat_import, name="import"),
+    path("import/", import_views.chat_import, name="import"),
+    path("import/preview/", import_views.import_preview, name="import-preview"),
+    path("import/<uuid:reference>/", import_views.import_detail, name="import-detail"),
 ]

@@ -1,12 +1,10 @@
-"""The chats pages without a browser: paging, searching, importing a file."""
+"""The chats pages without a browser: paging, searching, one chat."""
 
 import json
-import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -251,62 +249,3 @@ def test_a_deleted_chat_is_not_found(full: Client, alice: User) -> None:
     full.delete(f"/api/chats/{chat.shown_id}")
 
     assert full.get(reverse("chats:chat-detail", args=[chat.pk])).status_code == 404
-
-
-@pytest.mark.parametrize("name", ["small.json", "rich.json"])
-def test_a_file_is_taken_without_touching_the_disk(
-    name: str, alice: User, as_alice: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def on_disk(*_: object, **__: object) -> None:
-        raise AssertionError("A file with keys in it went to the disk.")
-
-    monkeypatch.setattr("django.core.files.uploadedfile.tempfile.NamedTemporaryFile", on_disk)
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", on_disk)
-    # Larger than what Django itself keeps in memory.
-    body = (SAMPLES / name).read_bytes() + b" " * 3 * 1024 * 1024
-    response = as_alice.post(reverse("chats:import"), {"file": SimpleUploadedFile(name, body)})
-
-    assert b'data-report-title="complete">Everything arrived' in response.content
-    with tenant(alice.pk):
-        assert Chat.objects.count() > 0
-
-
-def test_a_hostile_file_is_reported_by_name(as_alice: Client) -> None:
-    file = SimpleUploadedFile("hostile.json", (SAMPLES / "hostile.json").read_bytes())
-    response = as_alice.post(reverse("chats:import"), {"file": file})
-
-    report = response.context["report"]
-    assert report["state"] == "partial"
-    assert report["migrated_chats"] > 0
-    assert len(report["errors"]) > 0
-    assert b"<script>" not in response.content.replace(b"<script type", b"").replace(b"<script src", b"")
-
-
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"chats": 1}', b"\xff\xfe", b"PK\x03\x04"])
-def test_what_is_no_store_is_refused(body: bytes, alice: User, as_alice: Client) -> None:
-    response = as_alice.post(reverse("chats:import"), {"file": SimpleUploadedFile("x.json", body)})
-
-    assert b"neither a saved Wavelength store nor an export" in response.content
-    with tenant(alice.pk):
-        assert Chat.objects.count() == 0
-
-
-def test_no_file_is_said(as_alice: Client) -> None:
-    assert b"Choose a file first" in as_alice.post(reverse("chats:import"), {}).content
-
-
-def test_a_form_of_another_site_is_refused(alice: User) -> None:
-    client = Client(enforce_csrf_checks=True)
-    client.cookies = signed_in(alice).cookies
-    file = SimpleUploadedFile("small.json", (SAMPLES / "small.json").read_bytes())
-
-    assert client.post(reverse("chats:import"), {"file": file}).status_code == 403
-
-
-def test_too_large_a_file_is_refused_before_it_is_read(as_alice: Client) -> None:
-    response = as_alice.post(
-        reverse("chats:import"), b"x", content_type="multipart/form-data; boundary=x", CONTENT_LENGTH=str(200 * 2**20)
-    )
-
-    assert response.status_code == 413
-    assert b"larger than 100 MB" in response.content

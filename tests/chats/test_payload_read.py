@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from chats.payload import Payload, ShapeError, TooLargeError
 from chats.scanning import MAX_DEPTH, Extent, NotJsonError, Scanner, Unusable, load
+from chats.spool import Spool
 from chats.validation import message_rows, read_header
 from tests.chats.payloads import chat, message
 
@@ -67,7 +68,7 @@ def test_what_is_accepted_is_json_and_what_is_not_is_not(text: str) -> None:
         with pytest.raises(NotJsonError):
             opened(body)
     else:
-        opened(body).spool.close()
+        opened(body).__exit__(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +152,8 @@ def test_chunks_never_split_a_chat_and_hold_all() -> None:
     sent[20]["messages"].append(message("bad", role="wizard"))
     tapped = Tapped()
 
-    with opened(json.dumps({"chats": sent}).encode(), tap=tapped, chunk_messages=50) as payload:
-        spool = payload.spool
+    spool = Spool(tapped, chunk_messages=50)
+    with opened(json.dumps({"chats": sent}).encode(), spool=spool):
         others = spool.chunks[1:]
         assert sum(chunk.chats for chunk in spool.chunks) == 28
         assert sum(chunk.messages for chunk in spool.chunks) == spool.messages == sum(range(30)) - 23
@@ -202,5 +203,5 @@ class Tapped:
         self.chat_lines.append(line)
 
 
-def opened(body: bytes, *, tap: Tapped | None = None, **options: Any) -> Payload:
-    return Payload(body, user_id=USER, tap=tap or Tapped(), **options)
+def opened(body: bytes, *, spool: Spool | None = None, store: bool = False) -> Payload:
+    return Payload(body, user_id=USER, sink=spool or Spool(Tapped()), store=store)

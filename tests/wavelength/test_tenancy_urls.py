@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from accounts.models import Profile, User
 from apikeys import vault
-from chats.models import Chat, SharedLink
+from chats.models import Chat, Handover, SharedLink
 from chats.sharing import share_chat
 from tests.conftest import PASSWORD, signed_in
 from tests.rows import unsaved
@@ -55,6 +55,14 @@ def _chat(person: User) -> Chat:
         chat = unsaved(Chat, person)
         chat.save(force_insert=True)
         return chat
+
+
+def _handover(person: User) -> UUID:
+    with tenant(person.pk):
+        handover = unsaved(Handover, person)
+        handover.save(force_insert=True)
+        handover.refresh_from_db()
+        return handover.reference
 
 
 def _reservation(person: User) -> UUID:
@@ -93,6 +101,7 @@ class Ids:
 KEY = Ids("key_id", _key)
 CHAT = Ids("chat_id", lambda person: _chat(person).pk)
 CHAT_AS_SHOWN = Ids("chat_id", lambda person: _chat(person).shown_id, lambda: uuid4().hex)
+HANDOVER = Ids("reference", _handover)
 RESERVATION = Ids("reservation_id", _reservation)
 LINK = Ids("link_id", _link)
 PASSKEY = Ids("pk", _passkey, lambda: 2**31 - 1)
@@ -117,6 +126,7 @@ IDS: dict[str, Ids] = {
     "chats/<uuid:chat_id>/download.md": CHAT,
     "chats/<uuid:chat_id>/download.json": CHAT,
     "chats/links/<uuid:link_id>/withdrawal/": LINK,
+    "import/<uuid:reference>/": HANDOVER,
 }
 # A body that gets past the validation of its shape, where {} does not.
 BODIES: dict[tuple[str, str], Any] = {
