@@ -21,7 +21,7 @@ from tests.conftest import signed_in
 from tests.processes import free_port, serve
 from wavelength.tenancy import tenant
 
-CHATS, MESSAGES = 5_000, 3  # more than two parts
+CHATS, MESSAGES = 9_000, 2  # five parts
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,15 @@ def held_after_the_first_part(person: User, page: Page) -> Iterator[None]:
         bring(page)
         # Once the hand-over has its lock, this one stands in line for it before the next part does.
         for _ in range(2_000):
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                f" AND (classid::bigint << 32 | objid::bigint) = {key}"
+            )
             if cursor.fetchone()[0]:
                 break
             page.wait_for_timeout(5)
+        else:
+            raise AssertionError("No hand-over began.")
         cursor.execute(f"SELECT pg_advisory_lock({key})")
         try:
             yield
@@ -142,7 +147,7 @@ def test_it_goes_on_after_the_page_was_closed(alice: User, open_page: Open, larg
     choose(page, large)
     with held_after_the_first_part(alice, page):
         done = page.locator("[data-done]")
-        expect(done).to_contain_text(f"of {CHATS:,}")
+        expect(done).to_contain_text(f"of {CHATS:,}", timeout=20_000)
         assert check(page) == []
         page.close()
         later = open_page("/import/", person=alice)
@@ -154,7 +159,7 @@ def test_it_goes_on_after_the_page_was_closed(alice: User, open_page: Open, larg
         later.wait_for_url("**/import/*-*/")
         assert check(later) == []
     # From here on the page follows by itself.
-    expect(later.get_by_role("heading", name="Everything arrived")).to_be_visible(timeout=30_000)
+    expect(later.get_by_role("heading", name="Everything arrived")).to_be_visible(timeout=60_000)
     expect(later.locator("[data-report=chats]")).to_have_text(f"{CHATS:,}")
     assert counts(alice) == (CHATS, CHATS * MESSAGES)
 
@@ -171,7 +176,7 @@ def test_it_is_resumed_after_the_server_was_killed(alice: User, browser: Browser
             page.goto("/import/")
             choose(page, large)
             with held_after_the_first_part(alice, page):
-                expect(page.locator("[data-done]")).to_contain_text(f"of {CHATS:,}")
+                expect(page.locator("[data-done]")).to_contain_text(f"of {CHATS:,}", timeout=20_000)
                 running.kill()
             expect(page.get_by_text("The connection was lost.")).to_be_visible()
             expect(page.get_by_role("button", name="Send it again")).to_be_focused()
@@ -182,7 +187,7 @@ def test_it_is_resumed_after_the_server_was_killed(alice: User, browser: Browser
         with serve(port=port):
             expect(page.locator("[data-done]")).to_contain_text(f"{chats:,} of {CHATS:,}")
             page.get_by_role("button", name="Send it again").click()
-            expect(page.get_by_role("heading", name="Everything arrived")).to_be_visible(timeout=30_000)
+            expect(page.get_by_role("heading", name="Everything arrived")).to_be_visible(timeout=60_000)
             expect(page.locator("[data-report=chats]")).to_have_text(f"{CHATS - chats:,}")
             expect(page.locator("[data-report=skipped]")).to_have_text(f"{chats:,}")
         assert counts(alice) == (CHATS, CHATS * MESSAGES)
