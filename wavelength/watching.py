@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wavelength.requests")
 # Asked every few seconds by whatever watches the service, or by every page.
-UNTOLD = ("/healthz", "/readyz", "/metrics", settings.STATIC_URL)
+UNTOLD = ("/healthz", "/readyz", "/metrics", "/live/", settings.STATIC_URL)
 
 
 class WatchingMiddleware:
