@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
@@ -54,7 +55,7 @@ class AboutForm(SectionForm):
         max_length=BIO_LENGTH,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("Up to %(length)d characters.") % {"length": BIO_LENGTH},
+        help_text=format_lazy(_("Up to {length} characters."), length=BIO_LENGTH),
     )
 
 

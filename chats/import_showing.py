@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from apikeys.providers import PROVIDERS
 from chats.models import Handover
 from chats.previewing import Preview
+from chats.wording import in_words, remark_in_words
 from wavelength.names import provider_label
 
 FAULTS_SHOWN = 200
@@ -56,7 +57,7 @@ def shown_handover(handover: Handover) -> dict[str, Any]:
         "more_faults": handover.error_count - len(faults[:FAULTS_SHOWN]),
         "any_keys_refused": any(fault.provider for fault in faults),
         "deleted_keys": [provider_label(provider) for provider in handover.deleted_keys],
-        "warnings": handover.warnings,
+        "warnings": [remark_in_words(remark) for remark in handover.warnings],
     }
 
 
@@ -78,7 +79,7 @@ def shown_preview(found: Preview) -> dict[str, Any]:
         "left_out": found.left_out,
         "faults": faults,
         "more_faults": len(found.faults) + len(found.keys.refused) - len(faults),
-        "warnings": found.warnings[:FAULTS_SHOWN],
+        "warnings": [remark_in_words(remark) for remark in found.warnings[:FAULTS_SHOWN]],
     }
 
 
@@ -96,7 +97,7 @@ def _fault(error: str | Mapping[str, Any]) -> ShownFault:
         name = _("Key for %(provider)s") % {"provider": provider_label(provider)[:40]}
         return ShownFault(name, "", reason, provider if provider in PROVIDERS else "")
     inside = path[2:]
-    reason = reason.removeprefix(".".join(map(str, inside))).strip()
+    reason = in_words(reason.removeprefix(".".join(map(str, inside))).strip())
     return ShownFault(subject, _where(inside), reason[:1].upper() + reason[1:])
 
 

@@ -30,6 +30,7 @@ from chats.previewing import preview
 from chats.scanning import Buffer, NotJsonError
 from chats.sync import BodyTooLargeError
 from chats.uploads import FORM_MAX_BYTES, InMemoryHandler
+from chats.wording import in_words
 from wavelength.ids import uuid7
 from wavelength.portal import PageRequest
 from wavelength.tenancy import tenant
@@ -144,7 +145,7 @@ def _arrived(request: PageRequest) -> Iterator[Buffer]:
 
 
 def _too_large(why: str = "") -> UnusableError:
-    sentence = f"{why}." if why else _("This file is larger than 100 MB.")
+    sentence = f"{in_words(why)}." if why else _("This file is larger than 100 MB.")
     return UnusableError(f"{sentence} {_('Split it, or leave chats out.')}", status=413)
 
 

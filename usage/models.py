@@ -7,6 +7,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tier
 from wavelength.ids import uuid7
@@ -19,9 +20,9 @@ PRICE: Final[dict[str, Any]] = {"max_digits": 18, "decimal_places": 9, "validato
 
 
 class Source(models.TextChoices):
-    CLIENT = "client", "Client"
-    GATEWAY = "gateway", "Gateway"
-    MIGRATION = "migration", "Hand-over"
+    CLIENT = "client", _("Client")
+    GATEWAY = "gateway", _("Gateway")
+    MIGRATION = "migration", _("Hand-over")
 
 
 class Period(models.TextChoices):
