@@ -20,6 +20,8 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "account.tier_changed": _("Plan changed"),
     "account.deactivated": _("Account deactivated"),
     "account.reactivated": _("Account activated again"),
+    "account.erasure_asked": _("Erasure of the account asked for"),
+    "account.erasure_called_off": _("Erasure of the account called off"),
     "session.started": _("Signed in"),
     "session.failed": _("Failed attempt to sign in"),
     "session.ended": _("Signed out another browser"),

@@ -14,10 +14,10 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts import audit
-from accounts.models import Session, User
+from accounts import audit, erasure
+from accounts.models import Session, User, Way
 from wavelength.addresses import absolute
-from wavelength.tenancy import tenant
+from wavelength.tenancy import nobody, tenant
 
 SALT = "accounts.reactivation"
 # One letter in so many seconds, however often somebody tries to sign in.
@@ -29,7 +29,8 @@ class LinkError(ValueError):
 
 
 def deactivate(*, user_id: UUID) -> User:
-    """Refuse further sign-in and end every session; undone by ``reactivate`` until the account is erased.
+    """Refuse further sign-in and end every session; undone by ``reactivate`` until the account is erased,
+    DEACTIVATED_RETENTION_DAYS from now.
 
     Doing it again changes nothing.
     """
@@ -38,6 +39,7 @@ def deactivate(*, user_id: UUID) -> User:
         if user.deactivated_at is None:
             User.objects.filter(pk=user_id).update(is_active=False, deactivated_at=Now())
             user.refresh_from_db(fields=["is_active", "deactivated_at"])
+            erasure.schedule(user_id, way=Way.DEACTIVATED)
             audit.record(user_id, "account.deactivated")
         Session.objects.filter(user_id=user_id).delete()
         UserSession.objects.filter(user_id=user_id).delete()
@@ -49,7 +51,9 @@ def reactivate(token: str) -> User:
     with transaction.atomic():
         user = _owner_of_link(token, lock=True)
         User.objects.filter(pk=user.pk).update(is_active=True, deactivated_at=None)
-        audit.record_for(user.pk, "account.reactivated")
+        with nobody(), tenant(user.pk):
+            erasure.unschedule(user.pk)
+            audit.record(user.pk, "account.reactivated")
     return user
 
 

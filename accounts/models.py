@@ -220,6 +220,41 @@ class AuditEvent(TenantModel):
         indexes = [models.Index(fields=["user", "-at", "-id"], name="auditevent_user_at_id")]
 
 
+class Way(models.TextChoices):
+    """What an account's erasure comes from."""
+
+    ASKED = "asked", "Asked for by the person"
+    DEACTIVATED = "deactivated", "Deactivated and not had back"
+    COMMAND = "command", "Asked for with manage.py"
+
+
+class ErasureRequest(TenantModel):
+    """That everything of a person goes, and when; taken back by calling off, or by having the account back.
+
+    From ``begun_at`` on there is no way back: the data key is gone.
+    """
+
+    way = models.CharField(max_length=16, choices=Way)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    happens_at = models.DateTimeField()
+    begun_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user"], name="erasurerequest_user_unique")]
+
+
+class ErasureRecord(models.Model):
+    """That somebody was erased, and how much there was; it names nobody. Written by ``erase_person`` alone."""
+
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT",)
+    operator_columns: ClassVar[tuple[str, ...]] = ("id", "at", "way", "counts")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    way = models.CharField(max_length=16, choices=Way)
+    counts = models.JSONField(default=dict)
+
+
 class AnonymousSession(models.Model):
     """A browser's life before it had an account; claimed by at most one.
 

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import User
+from accounts.models import ErasureRequest, User
 
 
 class Stage(StrEnum):
@@ -65,9 +65,11 @@ def archive_of(user: User) -> Archive:
 
 
 def erasure_of(user: User) -> Erasure:
-    """Whether a person asked for their account to be erased."""
-    # Nothing erases yet, either.
-    return Erasure(Stage.NOT_OFFERED)
+    """Whether a person asked for their account to be erased, inside their ``tenant()``."""
+    request = ErasureRequest.objects.filter(user_id=user.pk).first()
+    if request is None:
+        return Erasure(Stage.NONE)
+    return Erasure(Stage.ASKED, asked_at=request.asked_at, happens_at=request.happens_at)
 
 
 def kept() -> list[Kept]:
@@ -86,6 +88,11 @@ def kept() -> list[Kept]:
             _("A deactivated account"),
             ngettext("%(days)d day to bring it back", "%(days)d days to bring it back", days) % {"days": days},
             _("So that you can change your mind."),
+        ),
+        Kept(
+            _("An account to be erased"),
+            ngettext("%(days)d day to call it off", "%(days)d days to call it off", days) % {"days": days},
+            _("So that you can change your mind. Of the erasure itself only a count stays, which names nobody."),
         ),
         Kept(
             _("A browser that is signed in"),

@@ -12,10 +12,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.confirming import confirmed
 from accounts.deactivation import deactivate, send_reactivation_link
+from accounts.erasure import ask, call_off, send_erasure_letter
 from accounts.privacy import archive_of, erasure_of, kept
 from wavelength.portal import PageRequest
 
@@ -67,3 +68,28 @@ def deactivation(request: PageRequest) -> HttpResponse:
         return redirect("home")
     context = {"form": form, "days": settings.DEACTIVATED_RETENTION_DAYS}
     return render(request, "accounts/deactivation.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@confirmed
+def erasure(request: PageRequest) -> HttpResponse:
+    """Ask for one's account to be erased, after typing its address; until it happens it can be called off."""
+    user = request.user
+    form = LeavingForm(request.POST or None, address=user.email)
+    if request.method == "POST" and form.is_valid():
+        asked = ask(user_id=user.pk)
+        send_erasure_letter(request, user, asked)
+        messages.success(request, _("Your account will be erased. Until then you can call it off here."))
+        return redirect("accounts:privacy")
+    context = {"form": form, "days": settings.DEACTIVATED_RETENTION_DAYS}
+    return render(request, "accounts/erasure.html", context)
+
+
+@login_required
+@require_POST
+def erasure_cancel(request: PageRequest) -> HttpResponse:
+    """Call one's erasure off."""
+    if call_off(user_id=request.user.pk):
+        messages.success(request, _("Your account stays. Nothing will be erased."))
+    return redirect("accounts:privacy")

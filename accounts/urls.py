@@ -18,4 +18,6 @@ urlpatterns = [
     path("security/browsers/others/end/", security_views.other_browsers_end, name="other-browsers-end"),
     path("privacy/", privacy_views.privacy, name="privacy"),
     path("privacy/deactivation/", privacy_views.deactivation, name="deactivation"),
+    path("privacy/erasure/", privacy_views.erasure, name="erasure"),
+    path("privacy/erasure/cancel/", privacy_views.erasure_cancel, name="erasure-cancel"),
 ]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from accounts.models import AuditEvent, DataKey, Profile, User
+from accounts.models import AuditEvent, DataKey, ErasureRequest, Profile, User, Way
 from apikeys.models import ApiKey, DeletedKey
 from chats.models import Chat, Handover, Message, SearchEntry, SharedLink, Source
 from usage.models import (
@@ -142,6 +142,9 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     Profile: lambda person: Profile(user=person, display_name=person.name),
     DataKey: lambda person: DataKey(user=person, wrapped=b"wrapped", ring_key_id="ring"),
     AuditEvent: lambda person: AuditEvent(user=person, kind="test.happened", details={}),
+    ErasureRequest: lambda person: ErasureRequest(
+        user=person, way=Way.ASKED, happens_at=datetime.now(UTC) + timedelta(days=30)
+    ),
     ApiKey: _api_key,
     DeletedKey: lambda person: DeletedKey(user=person, fingerprint=uuid4().bytes),
     Chat: _chat,

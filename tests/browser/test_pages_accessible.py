@@ -71,6 +71,7 @@ RECENT = (
     "/accounts/3rdparty/",
     "/accounts/email/",
     "/privacy/deactivation/",
+    "/privacy/erasure/",
     "/security/",
 )
 PROTECTED = (
