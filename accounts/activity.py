@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Actor, AuditEvent
+from wavelength.devices import device_name
 from wavelength.names import provider_label
 
 Text = str | Promise
@@ -70,6 +71,7 @@ WAYS: Final[Mapping[str, Text]] = {
 SHOWN_AS: Final[Mapping[str, Callable[[Any], Text]]] = {
     "provider": provider_label,
     "way": lambda way: WAYS.get(way, ""),
+    "browser": lambda browser: device_name(str(browser)),
 }
 ACTORS: Final[Mapping[str, Text]] = {
     Actor.OPERATOR: _("An administrator"),
@@ -130,7 +132,7 @@ def _shown(event: AuditEvent) -> Activity:
         at=event.at,
         sentence=SENTENCES.get(event.kind, event.kind),
         detail=_detail(event.details),
-        device=event.device or "",
+        device=device_name(event.device or ""),
         # Older events hold it among their details.
         address=event.address or str(event.details.get("ip") or ""),
         who=ACTORS.get(event.actor or "", ""),

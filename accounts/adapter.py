@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from accounts import arrivals, audit
 from accounts.deactivation import send_reactivation_link
@@ -18,9 +19,22 @@ from accounts.people import create_person
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages: ClassVar[dict[str, Any]] = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": "The e-mail address or the password is wrong. Try again, or reset the password.",
-        "too_many_login_attempts": "Too many failed attempts to sign in. Wait a few minutes, or reset the password.",
+        "email_password_mismatch": _("The e-mail address or the password is wrong. Try again, or reset the password."),
+        "too_many_login_attempts": _("Too many failed attempts to sign in. Wait a few minutes, or reset the password."),
     }
+
+    # allauth's own words, in our voice.
+    reauthentication_words: ClassVar[dict[str, Any]] = {
+        "reauthenticate": _("Use your password"),
+        "mfa_reauthenticate": _("Use a code from the app"),
+        "mfa_reauthenticate:webauthn": _("Use a passkey"),
+    }
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """The ways to show that it is still them, as the page names them."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        words = self.reauthentication_words
+        return [{**method, "description": words.get(method["id"], method["description"])} for method in methods]
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """Fill the new person from the sign-up form and create the account with all it needs."""

@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from accounts.models import Profile
@@ -33,7 +34,7 @@ class AvatarError(ValueError):
 def set_avatar(*, user_id: UUID, file: IO[bytes], size: int) -> Profile:
     """Make a file of ``size`` bytes the person's picture; the one before is removed. Raises AvatarError."""
     if size > MAX_BYTES:
-        raise AvatarError(f"A picture may have at most {MAX_BYTES // 1024 // 1024} MB.")
+        raise AvatarError(_("A picture may have at most %(most)d MB.") % {"most": MAX_BYTES // 1024 // 1024})
     picture = squared(file)
     profile = Profile(user_id=user_id)
     name = default_storage.save(profile.avatar.field.generate_filename(profile, "avatar.webp"), ContentFile(picture))
@@ -67,11 +68,11 @@ def squared(file: IO[bytes]) -> bytes:
             output = BytesIO()
             square.save(output, "WEBP", quality=85, exif=b"", icc_profile=b"", xmp=b"")
     except Image.DecompressionBombError as error:
-        raise AvatarError("The picture has too many pixels. Make it smaller first.") from error
+        raise AvatarError(_("The picture has too many pixels. Make it smaller first.")) from error
     except UnidentifiedImageError as error:
-        raise AvatarError("The picture must be a JPEG, PNG or WebP file.") from error
+        raise AvatarError(_("The picture must be a JPEG, PNG or WebP file.")) from error
     except _BROKEN as error:
-        raise AvatarError("The picture is damaged and cannot be read.") from error
+        raise AvatarError(_("The picture is damaged and cannot be read.")) from error
     return output.getvalue()
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import Session, User
 from wavelength.caller import current_caller
-from wavelength.devices import device_of
+from wavelength.devices import device_name, device_of
 from wavelength.tenancy import tenant
 
 # Looks of a browser closer together than this are one.
@@ -54,7 +54,7 @@ def browsers_of(user: User, *, here: str | None) -> list[SignedInBrowser]:
     browsers = [
         SignedInBrowser(
             id=session.pk,
-            device=device_of(session.user_agent),
+            device=device_name(device_of(session.user_agent)),
             address=session.ip,
             signed_in_at=session.created_at,
             seen_at=session.last_seen_at,

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts import audit, erasure
 from accounts.models import Session, User, Way
@@ -89,9 +90,9 @@ def _owner_of_link(token: str, *, lock: bool = False) -> User:
     try:
         user_id, moment = signing.loads(token, salt=SALT, max_age=age)
     except signing.BadSignature as error:
-        raise LinkError("This link has expired.") from error
+        raise LinkError(_("This link has expired.")) from error
     people = User.objects.select_for_update(no_key=True) if lock else User.objects.all()
     user = people.filter(pk=user_id, deactivated_at=moment).first()
     if user is None:
-        raise LinkError("This link was used already.")
+        raise LinkError(_("This link was used already."))
     return user

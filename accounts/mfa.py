@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.datakeys import system_data_key
 from accounts.models import User
 from wavelength.caller import current_caller
+from wavelength.devices import device_name
 from wavelength.envelope import Binding, DataKey, EnvelopeError, Secret
 
 if TYPE_CHECKING:
@@ -31,10 +33,19 @@ SEALED_FIELDS: Final = ("secret", "seed")
 class MFAAdapter(DefaultMFAAdapter):
     """Seals TOTP secrets and the seeds of recovery codes; names what people see at their devices."""
 
+    error_messages: ClassVar[dict[str, Any]] = DefaultMFAAdapter.error_messages | {
+        "add_email_blocked": _("Switch two-factor sign-in off to add an e-mail address."),
+        "cannot_delete_authenticator": _("This second factor is needed. It cannot be switched off."),
+        "cannot_generate_recovery_codes": _(
+            "Set up an authenticator app or a passkey first, then make recovery codes."
+        ),
+        "unverified_email": _("Confirm your e-mail address first, then switch two-factor sign-in on."),
+    }
+
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
         """A first name for a passkey: the device that it is made on."""
         caller = current_caller()
-        return (caller.device if caller else "") or gettext("Passkey")
+        return device_name(caller.device if caller else "") or gettext("Passkey")
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """The site as devices know it."""
@@ -69,7 +80,7 @@ def open_unconfirmed(session: dict[str, Any]) -> dict[str, Any]:
     return opened
 
 
-def open_all(data_key: DataKey, _: UUID | None) -> Iterator[bool]:
+def open_all(data_key: DataKey, _owner: UUID | None) -> Iterator[bool]:
     """Open every sealed field of every authenticator, for `check_encryption`."""
     for data in Authenticator.objects.order_by("pk").values_list("data", flat=True):
         for sealed in _sealed_texts(data):

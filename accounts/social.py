@@ -24,7 +24,9 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.models import Session, User
@@ -58,6 +60,12 @@ OAUTH_ADAPTERS: dict[str, type[OAuth2Adapter]] = {"google": GoogleAdapter, "gith
 class SocialAccountAdapter(DefaultSocialAccountAdapter):
     """What allauth asks of us about people who come from a provider."""
 
+    error_messages: ClassVar[dict[str, Any]] = DefaultSocialAccountAdapter.error_messages | {
+        "disconnect_last": _("This is your only way to sign in. Set a password first, then disconnect it."),
+        "connected_other": _("That account is connected to another account here. Disconnect it there first."),
+        "no_password": _("Without a password you could no longer sign in. Set one first, then disconnect it."),
+        "no_verified_email": _("Confirm your e-mail address first, then disconnect it."),
+    }
     # NextAuth's names for what went wrong, for the web client, beside the sentence for the person.
     errors: ClassVar[dict[str, str]] = {AuthError.CANCELLED: "AccessDenied"}
 
@@ -95,7 +103,9 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
             vouched_for = _vouched_for(sociallogin)
             if not vouched_for:
                 name = sociallogin.account.get_provider().name
-                raise self._refusal(request, _UNVERIFIED.format(provider=name), "OAuthCreateAccount", sociallogin.state)
+                raise self._refusal(
+                    request, str(_UNVERIFIED).format(provider=name), "OAuthCreateAccount", sociallogin.state
+                )
             # One address an account: the one the person uses at the provider.
             sociallogin.email_addresses = vouched_for[:1]
             sociallogin.user.email = vouched_for[0].email
@@ -129,25 +139,27 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
             logger.warning(
                 "Signing in with %s failed: %s", provider.id, type(exception).__name__ if exception else error
             )
-        sentence = (_CANCELLED if cancelled else _FAILED).format(provider=provider.name)
+        sentence = str(_CANCELLED if cancelled else _FAILED).format(provider=provider.name)
         code = "AccessDenied" if cancelled else "OAuthCallback"
         raise self._refusal(request, sentence, code, (extra_context or {}).get("state") or {})
 
-    def _refusal(self, request: HttpRequest, sentence: str, code: str, state: dict[str, Any]) -> ImmediateHttpResponse:
-        messages.error(request, sentence)
+    def _refusal(
+        self, request: HttpRequest, sentence: str | Promise, code: str, state: dict[str, Any]
+    ) -> ImmediateHttpResponse:
+        messages.error(request, str(sentence))
         if state.get("process") == AuthProcess.CONNECT:
             return ImmediateHttpResponse(HttpResponseRedirect(reverse("socialaccount_connections")))
         return ImmediateHttpResponse(HttpResponseRedirect(signin_page(state.get("next"), error=code)))
 
 
-_CONFIRM = "Confirm that it is you, then connect the account once more."
-_CANCELLED = "You chose not to sign in with {provider}. Nothing was changed: try again, or sign in another way."
-_FAILED = "{provider} could not tell us who you are. Please try again, or sign in another way."
-_UNVERIFIED = (
+_CONFIRM = _("Confirm that it is you, then connect the account once more.")
+_CANCELLED = _("You chose not to sign in with {provider}. Nothing was changed: try again, or sign in another way.")
+_FAILED = _("{provider} could not tell us who you are. Please try again, or sign in another way.")
+_UNVERIFIED = _(
     "{provider} has not confirmed that your e-mail address is yours."
     " Confirm it there first, or sign in here with your e-mail address and password."
 )
-_RACE = "That could not be finished just now. Please try again."
+_RACE = _("That could not be finished just now. Please try again.")
 
 
 def signin_page(return_to: str | None = None, *, error: str | None = None) -> str:

@@ -70,4 +70,4 @@ def _name(key: ApiKey) -> SafeString:
 
 
 def _stamp(moment: datetime | None) -> str:
-    return date_format(localtime(moment), "j M Y, H:i") if moment else _("never")
+    return date_format(localtime(moment), "MOMENT_FORMAT") if moment else _("never")

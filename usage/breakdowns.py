@@ -12,6 +12,7 @@ from usage.asking import Asked, Sort
 from usage.charts import Timeline
 from usage.naming import full_name, short_names
 from usage.reports import Report, Share, Sums
+from wavelength.templatetags.figures import in_percent
 
 ROWS_SHOWN: Final = 20
 
@@ -84,7 +85,7 @@ def percent(part: Decimal | int, whole: Decimal | int) -> str:
     if not whole:
         return ""
     share = Decimal(part) * 100 / Decimal(whole)
-    return "<1%" if 0 < share < Decimal("0.5") else f"{number_format(round(share))}%"
+    return f"<{in_percent('1')}" if 0 < share < Decimal("0.5") else in_percent(number_format(round(share)))
 
 
 def _columns(head: str, asked: Asked) -> list[Column]:

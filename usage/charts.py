@@ -91,15 +91,15 @@ def _names(slot: Slot, of: Range) -> tuple[str, str]:
     day = slot.day
     if slot.hour:
         hour = time_format(slot.hour.astimezone(of.zone).time(), "TIME_FORMAT")
-        return (hour, hour) if of.first == of.last else (f"{date_format(day, 'j M')}, {hour}", hour)
+        return (hour, hour) if of.first == of.last else (f"{date_format(day, 'SHORT_DAY_FORMAT')}, {hour}", hour)
     match of.unit:
         case Unit.WEEK:
-            return _("Week of %(day)s") % {"day": date_format(day, "DATE_FORMAT")}, date_format(day, "j M")
+            return _("Week of %(day)s") % {"day": date_format(day, "DATE_FORMAT")}, date_format(day, "SHORT_DAY_FORMAT")
         case Unit.MONTH:
-            return date_format(day, "F Y"), date_format(day, "M Y")
+            return date_format(day, "YEAR_MONTH_FORMAT"), date_format(day, "SHORT_MONTH_FORMAT")
         case Unit.YEAR:
             return str(day.year), str(day.year)
-    return date_format(day, "DATE_FORMAT"), date_format(day, "j M")
+    return date_format(day, "DATE_FORMAT"), date_format(day, "SHORT_DAY_FORMAT")
 
 
 def chart_of(slots: Sequence[ShownSlot], figure: Callable[[Sums], Decimal | int]) -> Chart:

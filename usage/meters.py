@@ -148,7 +148,7 @@ def _name(period: str, window: PastWindow) -> str:
     zone = timezone.get_current_timezone()
     first, last = (at.astimezone(zone).date() for at in (window.starts_at, window.ends_at - timedelta(microseconds=1)))
     if period == Period.MONTHLY and first.day == 1 and (first.year, first.month) == (last.year, last.month):
-        return date_format(first, "F Y")
+        return date_format(first, "YEAR_MONTH_FORMAT")
     if first == last:
         return date_format(first, "DATE_FORMAT")
     return f"{date_format(first, 'DATE_FORMAT')} – {date_format(last, 'DATE_FORMAT')}"

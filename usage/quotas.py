@@ -15,12 +15,14 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import Tier, User
 from usage.models import NAME_LENGTH, Period, QuotaLimit, QuotaWindow
 from wavelength.names import provider_label
+from wavelength.templatetags.figures import exact_money
 from wavelength.tenancy import tenant
 
 MOST_TOKENS: Final = 10**15
@@ -296,12 +298,12 @@ def _check_budget(provider: str | None, tokens: int | None, cost: Decimal | None
     if tokens is None and cost is None:
         raise BudgetError(_("Say how many tokens or how much cost your budget allows."), "cost")
     if tokens is not None and not 0 < tokens <= MOST_TOKENS:
-        most = f"{MOST_TOKENS:,}"
+        most = number_format(MOST_TOKENS, force_grouping=True)
         raise BudgetError(_("A budget of tokens is a whole number from 1 to %(most)s.") % {"most": most}, "tokens")
     if cost is None:
         return None
     if not (cost.is_finite() and SMALLEST_COST <= cost <= MOST_COST):
-        most = f"${MOST_COST:,}"
+        most = exact_money(MOST_COST)
         raise BudgetError(_("A budget of cost is more than $0 and at most %(most)s.") % {"most": most}, "cost")
     return cost.quantize(SMALLEST_COST)
 
@@ -310,11 +312,14 @@ def _check_within(limit: QuotaLimit | None, period: Period, tokens: int | None, 
     if limit is None:
         return
     if tokens is not None and limit.token_limit is not None and tokens > limit.token_limit:
-        words = {"allowed": f"{limit.token_limit:,}", "scope": _scope(limit.provider, period)}
+        words = {
+            "allowed": number_format(limit.token_limit, force_grouping=True),
+            "scope": _scope(limit.provider, period),
+        }
         sentence = _("You may use %(allowed)s tokens%(scope)s. Choose a budget up to that.")
         raise BudgetError(sentence % words, "tokens")
     if cost is not None and limit.cost_limit is not None and cost > limit.cost_limit:
-        words = {"allowed": f"${limit.cost_limit.normalize():,f}", "scope": _scope(limit.provider, period)}
+        words = {"allowed": exact_money(limit.cost_limit), "scope": _scope(limit.provider, period)}
         raise BudgetError(_("You may spend %(allowed)s%(scope)s. Choose a budget up to that.") % words, "cost")
 
 

@@ -29,7 +29,7 @@ from usage.quotas import Quota
 from usage.reports import Origin, Report, Share, Sums
 from usage.standing import Meter, meters, of_everything
 from wavelength.names import provider_label
-from wavelength.templatetags.figures import count, exact, money
+from wavelength.templatetags.figures import count, exact_money, money
 from wavelength.templatetags.portal import model_name
 from wavelength.tenancy import tenant
 
@@ -192,10 +192,10 @@ def _cheaper(share: Share, name: str, cost: Decimal, price: str, at: datetime) -
         (_("Input tokens, of which cached"), f"{count(sums.input)}, {count(sums.cached)}"),
         (_("Output tokens"), count(sums.output)),
         *([(_("Reasoning tokens"), count(sums.reasoning))] if sums.reasoning else []),
-        (_("What they cost"), f"${exact(paid)}"),
+        (_("What they cost"), exact_money(paid)),
         (_("%(model)s, a million tokens") % {"model": other}, price),
-        (_("The same at its price"), f"${exact(cost)}"),
-        (_("Less by"), f"${exact(paid - cost)}"),
+        (_("The same at its price"), exact_money(cost)),
+        (_("Less by"), exact_money(paid - cost)),
     ]
     return Advice(
         kind=AdviceKind.CHEAPER,
@@ -304,7 +304,7 @@ def _unusual_day(report: Report) -> Iterator[Advice]:
 
 
 def _unusual(day: date, sums: Sums, usual: _Usual, at: datetime) -> Advice:
-    words = {"day": date_format(day, "j F"), "cost": money(sums.cost), "usual": money(usual.median)}
+    words = {"day": date_format(day, "LONG_DAY_FORMAT"), "cost": money(sums.cost), "usual": money(usual.median)}
     return Advice(
         kind=AdviceKind.DAY,
         subject=subject_of(day.isoformat()),
@@ -313,13 +313,13 @@ def _unusual(day: date, sums: Sums, usual: _Usual, at: datetime) -> Advice:
         figures=[
             (_("Requests that day"), count(sums.requests)),
             (_("Tokens that day"), count(sums.tokens)),
-            (_("Cost that day"), f"${exact(sums.known_cost)}"),
+            (_("Cost that day"), exact_money(sums.known_cost)),
             (
                 _("Median of the %(count)s other days with a cost in four weeks") % {"count": usual.days},
-                f"${exact(usual.median)}",
+                exact_money(usual.median),
             ),
-            (_("Median distance from it"), f"${exact(usual.deviation)}"),
-            (_("Unusual above"), f"${exact(usual.most)}"),
+            (_("Median distance from it"), exact_money(usual.deviation)),
+            (_("Unusual above"), exact_money(usual.most)),
         ],
         note=_("If that was not you, check your keys: one may be in other hands."),
         action=_("Look at your usage"),
@@ -328,7 +328,7 @@ def _unusual(day: date, sums: Sums, usual: _Usual, at: datetime) -> Advice:
 
 
 def _stamp(moment: datetime) -> str:
-    return date_format(localtime(moment), "j M, H:i")
+    return date_format(localtime(moment), "SHORT_MOMENT_FORMAT")
 
 
 def _moment(moment: datetime, at: datetime) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.utils.translation import gettext
+
 LENGTH: Final = 64
 # The first that is found counts: almost every browser also claims to be those further down.
 _BROWSERS: Final = (
@@ -29,6 +31,7 @@ _SYSTEMS: Final = (
     ("Linux", "Linux"),
     ("FreeBSD", "FreeBSD"),
 )
+_SYSTEM_NAMES: Final = frozenset(name for _mark, name in _SYSTEMS)
 
 
 def device_of(user_agent: str) -> str:
@@ -40,6 +43,14 @@ def device_of(user_agent: str) -> str:
     # A program names itself first: curl/8.9, python-httpx/0.28.
     name = "".join(letter for letter in user_agent.partition("/")[0].strip() if letter.isprintable())
     return (browser or system or name)[:LENGTH]
+
+
+def device_name(device: str) -> str:
+    """What `device_of` said, in the language of who reads it: `Firefox unter Linux`."""
+    browser, on, system = device.partition(" on ")
+    if not on or system not in _SYSTEM_NAMES:
+        return device
+    return gettext("%(browser)s on %(system)s") % {"browser": browser, "system": system}
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:

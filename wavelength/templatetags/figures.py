@@ -5,12 +5,16 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
 from django.utils import formats, timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 
 register = template.Library()
 
 SMALLEST_SHOWN = Decimal("0.000001")
-STEPS = ((Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(1000), "k"))
+STEPS = (
+    (Decimal(10**9), pgettext_lazy("short count", "%(number)sB")),
+    (Decimal(10**6), pgettext_lazy("short count", "%(number)sM")),
+    (Decimal(1000), pgettext_lazy("short count", "%(number)sk")),
+)
 
 
 @register.filter
@@ -26,12 +30,22 @@ def money(value: Decimal | int | None) -> str:
     if amount < 0:
         return f"−{money(-amount)}"
     if 0 < amount < SMALLEST_SHOWN:
-        return f"<${formats.number_format(SMALLEST_SHOWN, use_l10n=True)}"
+        return f"<{in_dollars(formats.number_format(SMALLEST_SHOWN, use_l10n=True))}"
     places = 2
     if 0 < amount < Decimal("0.01"):
         places = 1 - amount.adjusted()
     rounded = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    return f"${formats.number_format(rounded, places, use_l10n=True, force_grouping=True)}"
+    return in_dollars(formats.number_format(rounded, places, use_l10n=True, force_grouping=True))
+
+
+def in_dollars(number: str) -> str:
+    """A written number as an amount, with the sign where the language has it: `$5.00`, `5,00 $`."""
+    return pgettext("US dollars", "$%(number)s") % {"number": number}
+
+
+def in_percent(number: str) -> str:
+    """A written number as a share: `12%`, `12 %`."""
+    return pgettext("share", "%(number)s%%") % {"number": number}
 
 
 @register.filter
@@ -42,6 +56,12 @@ def exact(value: Decimal | int) -> str:
     ('0.000000001', '5')
     """
     return f"{Decimal(value).normalize():f}"
+
+
+@register.filter
+def exact_money(value: Decimal | int) -> str:
+    """US dollars to the last digit, for people: `$0.000000001`."""
+    return in_dollars(formats.number_format(Decimal(value).normalize(), use_l10n=True, force_grouping=True))
 
 
 @register.filter
@@ -59,13 +79,13 @@ def compact(value: int | None) -> str:
     """
     if value is None:
         return "–"
-    for index, (size, letter) in enumerate(STEPS):
+    for index, (size, short) in enumerate(STEPS):
         scaled = Decimal(value) / size
         if scaled >= Decimal("0.99995") or (index == len(STEPS) - 1 and scaled >= 1):
             digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
             rounded = scaled.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
             text = formats.number_format(rounded.normalize() + 0, use_l10n=True)
-            return f"{_plain(rounded) if 'E' in text else text}{letter}"
+            return str(short) % {"number": _plain(rounded) if "E" in text else text}
     return formats.number_format(value, 0, use_l10n=True)
 
 

@@ -1,0 +1,7 @@
+"""English."""
+
+LONG_DAY_FORMAT = "j F"
+SHORT_DAY_FORMAT = "j M"
+SHORT_MONTH_FORMAT = "M Y"
+MOMENT_FORMAT = "j M Y, H:i"
+SHORT_MOMENT_FORMAT = "j M, H:i"

@@ -1,0 +1,7 @@
+"""Spanish."""
+
+LONG_DAY_FORMAT = r"j \d\e F"
+SHORT_DAY_FORMAT = "j M"
+SHORT_MONTH_FORMAT = "M Y"
+MOMENT_FORMAT = "j M Y, H:i"
+SHORT_MOMENT_FORMAT = "j M, H:i"
