@@ -1,9 +1,14 @@
 """What is logged: one JSON object a line, through a filter that no secret passes."""
 
+import atexit
 import logging
+import os
 import re
+import sys
+import threading
+from collections import deque
 from functools import lru_cache
-from time import localtime, strftime
+from time import localtime, sleep, strftime
 from typing import Any, Final
 
 import orjson
@@ -13,8 +18,10 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from wavelength.caller import current_caller
 from wavelength.envelope import live_secrets
 
-# No line says in which thread or process it was written: not found out for each, then.
+# No line says in which thread or process it was written, or by which line of code: not found out for each, then
+# (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging._srcfile = None  # noqa: SLF001  (the documented way)
 
 HIDDEN: Final = "[hidden]"
 # What looks like a secret, whether or not it is one of ours: providers' keys, tokens in headers and addresses, one-time
@@ -93,6 +100,42 @@ class RequestFormatter(logging.Formatter):
 @lru_cache(maxsize=1)
 def _second(timestamp: int) -> str:
     return strftime("%Y-%m-%dT%H:%M:%S%z", localtime(timestamp))
+
+
+class LaterHandler(logging.Handler):
+    """Writes lines to standard error a moment after they were logged, many at once.
+
+    A write of its own for each request costs more than the rest of its line: every thread that waits for the
+    interpreter gets its turn first. What was logged in the last moment before a SIGKILL is lost.
+    """
+
+    PAUSE: Final = 0.1  # seconds
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque()
+        self._process = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+        if self._process != os.getpid():
+            # The first line of this process; a thread does not survive a fork.
+            self._process = os.getpid()
+            threading.Thread(target=self._write_on, name="request lines", daemon=True).start()
+            atexit.register(self.flush)
+
+    def flush(self) -> None:
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        if lines:
+            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.flush()
+
+    def _write_on(self) -> None:
+        while True:
+            sleep(self.PAUSE)
+            self.flush()
 
 
 class LineFormatter(logging.Formatter):

@@ -374,7 +374,7 @@ LOGGING = {
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"},
-        "requests": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "request"},
+        "requests": {"class": "wavelength.logs.LaterHandler", "formatter": "line" if DEBUG else "request"},
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from time import sleep
 from urllib.request import Request, urlopen
 
 import pytest
@@ -15,7 +16,7 @@ from tests.conftest import signed_in
 from tests.processes import Running, serve
 from wavelength.caller import Caller, serving
 from wavelength.envelope import Secret
-from wavelength.logs import HIDDEN, JsonFormatter, RequestFormatter, scrubbed, scrubbed_event
+from wavelength.logs import HIDDEN, JsonFormatter, LaterHandler, RequestFormatter, scrubbed, scrubbed_event
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
@@ -27,6 +28,8 @@ def running(django_db_setup: None) -> Iterator[Running]:
 
 
 def lines(running: Running, logger: str = "wavelength.requests") -> list[dict[str, object]]:
+    # Lines of requests are written a moment later, many at once.
+    sleep(LaterHandler.PAUSE * 5)
     found = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
     return [line for line in found if line["logger"] == logger]
 
@@ -147,3 +150,11 @@ def test_a_request_id_comes_back(as_alice: Client) -> None:
     first, second = (as_alice.get("/api/profile")["X-Request-ID"] for _ in range(2))
     assert first != second
     assert len(first) == 32
+
+
+def test_what_was_logged_last_is_written_when_a_process_ends(alice: User) -> None:
+    with serve() as running:
+        request = ask(running, "/api/profile", alice)
+        running.process.terminate()
+        running.process.wait(timeout=30)
+        assert request in running.log

@@ -25,6 +25,7 @@ from psycopg.types.numeric import Int8Dumper
 from wavelength.tenancy import current_tenant
 
 logger = logging.getLogger(__name__)
+FRESH_SECONDS = 0.5
 _of_thread = threading.local()
 
 
@@ -39,6 +40,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     # What was asked on this thread's connection, and how long it took in seconds; only ever added to.
     asked = 0
     waited = 0.0
+    answered = float("-inf")  # when it last did, on the clock of perf_counter
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,9 +51,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             return execute(sql, params, many, context)
         finally:
-            self._count(sql, perf_counter() - began)
+            self._count(sql, began)
 
-    def _count(self, sql: str, took: float) -> None:
+    def _count(self, sql: str, began: float) -> None:
+        self.answered = perf_counter()
+        took = self.answered - began
         self.asked += 1
         self.waited += took
         if took > settings.SLOW_QUERY_SECONDS:
@@ -89,6 +93,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # a SELECT 1 would find it, and costs no round trip.
         if self.connection is None or self.connection.closed:
             return False
+        if perf_counter() - self.answered < FRESH_SECONDS:
+            # Looking would give the interpreter to another thread, for an answer that is a moment old.
+            return True
         socket = select.poll()
         socket.register(self.connection.fileno(), select.POLLIN)
         return super().is_usable() if socket.poll(0) else True
@@ -132,7 +139,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             values = [_text(argument) if isinstance(argument, str) else argument for argument in arguments]
             forms = [int(isinstance(argument, bytes)) for argument in arguments]
             row = _first_row(self._answered(question, values, forms))
-        self._count(question, perf_counter() - began)
+        self._count(question, began)
         return row
 
     def _answered(self, question: str, values: list[bytes | None], forms: list[int]) -> PGresult:
