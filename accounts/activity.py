@@ -68,9 +68,11 @@ WAYS: Final[Mapping[str, Text]] = {
     "google": _("with Google"),
     "github": _("with GitHub"),
 }
+PERIODS: Final[Mapping[str, Text]] = {"daily": _("a day"), "monthly": _("a month")}
 SHOWN_AS: Final[Mapping[str, Callable[[Any], Text]]] = {
     "provider": provider_label,
     "way": lambda way: WAYS.get(way, ""),
+    "period": lambda period: PERIODS.get(period, period),
     "browser": lambda browser: device_name(str(browser)),
 }
 ACTORS: Final[Mapping[str, Text]] = {
