@@ -26,13 +26,12 @@ def key_advice(keys: Iterable[ApiKey], at: datetime) -> list[Advice]:
 
 
 def _failing(key: ApiKey, at: datetime) -> Advice:
-    problem = key.validation_error or _("This key does not work.")
     return Advice(
         kind=AdviceKind.KEY_FAILING,
-        # Another problem is another piece of advice.
-        subject=subject_of(key.pk, problem, key.updated_at.isoformat()),
+        # Another problem is another piece of advice, and the same one in every language.
+        subject=subject_of(key.pk, key.validation_error or "", key.updated_at.isoformat()),
         until=at + REMEMBERED,
-        sentence=format_html("{}: {}", _name(key), problem),
+        sentence=format_html("{}: {}", _name(key), key.problem or _("This key does not work.")),
         figures=[(_("Checked"), _stamp(key.last_validated)), (_("Last used"), _stamp(key.last_used_at))],
         note=_("Switched on keys are checked once a day, and when you ask for it."),
         action=_("Look at your keys"),

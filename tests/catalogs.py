@@ -29,6 +29,7 @@ KEYWORDS: Final[dict[str, Any]] = {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 NOISE: Final = tuple(
     f'"{name}'
     for name in (
@@ -67,7 +68,8 @@ def stored(language: str) -> Catalog:
 
 
 def compiled(catalog: Catalog) -> bytes:
-    """The form that is read at run time."""
+    """The form that is read at run time; the same for the same words, whenever it is made."""
+    catalog.creation_date = catalog.revision_date = MADE
     file = BytesIO()
     # Babel writes when it was made into the file; the same words make the same file.
     catalog.creation_date = catalog.revision_date = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 
 from accounts.models import User
 from apikeys import vault
@@ -32,6 +33,16 @@ def test_a_failing_key_says_what_its_provider_said(alice: User) -> None:
     assert said.sentence == "OpenAI · <bdi>Work</bdi>: OpenAI does not know this key."
     assert said.figures == [("Checked", "2 Mar 2026, 04:05"), ("Last used", "never")]
     assert said.urgent
+
+
+def test_a_failing_key_says_so_in_ones_language(alice: User) -> None:
+    problem = "OpenAI does not know this key. Check that it was copied whole and not revoked."
+    [english] = advice(alice, is_valid=False, validation_error=problem)
+    with override("es"):
+        [spanish] = key_advice(vault.keys_of(alice.pk), datetime.now(UTC))
+    assert "OpenAI no conoce esta clave." in spanish.sentence
+    # Dismissed in one language, it is in the other.
+    assert spanish.subject == english.subject
 
 
 def test_a_key_unused_for_sixty_days_says_since_when(alice: User) -> None:
