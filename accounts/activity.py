@@ -23,6 +23,8 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "account.reactivated": _("Account activated again"),
     "account.erasure_asked": _("Erasure of the account asked for"),
     "account.erasure_called_off": _("Erasure of the account called off"),
+    "archive.asked": _("Archive of the data asked for"),
+    "archive.downloaded": _("Archive of the data downloaded"),
     "session.started": _("Signed in"),
     "session.failed": _("Failed attempt to sign in"),
     "session.ended": _("Signed out another browser"),

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, cast
 
 from allauth.account.decorators import reauthentication_required
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from wavelength.portal import PageRequest
 
 P = ParamSpec("P")
-View = Callable[Concatenate[PageRequest, P], HttpResponse]
+View = Callable[Concatenate[PageRequest, P], HttpResponseBase]
 
 
 def confirmed(view: View[P]) -> View[P]:

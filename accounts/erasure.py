@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts import audit
-from accounts.models import DataKey, ErasureRequest, Session, User, Way
+from accounts.models import DataArchive, DataKey, ErasureRequest, Session, User, Way
 from wavelength.addresses import absolute
 from wavelength.tenancy import nobody, tenant
 
@@ -104,11 +104,13 @@ def _shred(user_id: UUID, *, at_once: bool) -> bool:
 
 def _remove(user_id: UUID) -> bool:
     with tenant(user_id):
+        archive = DataArchive.objects.select_for_update().filter(user_id=user_id).first()
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT erase_person(%s)", [user_id])
             [avatar] = cursor.fetchone() or (None,)
-        if avatar:
-            # Before the commit: were it to fail afterwards, nobody would know the file's name any more.
-            default_storage.delete(avatar)
+        # Before the commit: were it to fail afterwards, nobody would know the files' names any more.
+        for name in (avatar, archive and archive.file):
+            if name and avatar is not None:
+                default_storage.delete(name)
     cache.delete(f"reactivation-letter:{user_id}")
     return avatar is not None

@@ -255,6 +255,28 @@ class ErasureRecord(models.Model):
     counts = models.JSONField(default=dict)
 
 
+class DataArchive(TenantModel):
+    """The one archive that a person has or had last; ``file`` is its name in the storage, not to be guessed.
+
+    ``moved_at`` is when a process last said that it is making it; null until one does.
+    """
+
+    class State(models.TextChoices):
+        MAKING = "making", "Being made"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    state = models.CharField(max_length=8, choices=State, default=State.MAKING)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    moved_at = models.DateTimeField(null=True, editable=False)
+    expires_at = models.DateTimeField(null=True, editable=False)
+    file = models.CharField(max_length=100, blank=True, default="")
+    size = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user"], name="dataarchive_user_unique")]
+
+
 class AnonymousSession(models.Model):
     """A browser's life before it had an account; claimed by at most one.
 

@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Final
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import ErasureRequest, User
+from accounts.models import DataArchive, ErasureRequest, User
 
 
 class Stage(StrEnum):
@@ -59,9 +60,11 @@ KEEPERS: Final[list[Callable[[], Iterable[Kept]]]] = []
 
 
 def archive_of(user: User) -> Archive:
-    """The latest archive that a person asked for."""
-    # Nothing makes archives yet; the page says so instead of taking a request that nobody would serve.
-    return Archive(Stage.NOT_OFFERED)
+    """The latest archive that a person asked for, inside their ``tenant()``."""
+    found = DataArchive.objects.filter(user_id=user.pk).first()
+    if found is None or (found.expires_at is not None and found.expires_at <= timezone.now()):
+        return Archive(Stage.NONE)
+    return Archive(Stage(found.state), asked_at=found.asked_at, expires_at=found.expires_at, size=found.size)
 
 
 def erasure_of(user: User) -> Erasure:
@@ -93,6 +96,11 @@ def kept() -> list[Kept]:
             _("An account to be erased"),
             ngettext("%(days)d day to call it off", "%(days)d days to call it off", days) % {"days": days},
             _("So that you can change your mind. Of the erasure itself only a count stays, which names nobody."),
+        ),
+        Kept(
+            _("An archive of your data"),
+            _days(timedelta(days=settings.ARCHIVE_RETENTION_DAYS)),
+            _("So that you can download it."),
         ),
         Kept(
             _("A browser that is signed in"),

@@ -8,16 +8,19 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts import archives, audit
 from accounts.confirming import confirmed
 from accounts.deactivation import deactivate, send_reactivation_link
 from accounts.erasure import ask, call_off, send_erasure_letter
 from accounts.privacy import archive_of, erasure_of, kept
+from accounts.tasks import make_later
 from wavelength.portal import PageRequest
 
 
@@ -68,6 +71,35 @@ def deactivation(request: PageRequest) -> HttpResponse:
         return redirect("home")
     context = {"form": form, "days": settings.DEACTIVATED_RETENTION_DAYS}
     return render(request, "accounts/deactivation.html", context)
+
+
+@login_required
+@require_POST
+@confirmed
+def archive(request: PageRequest) -> HttpResponse:
+    """Have an archive of one's data made; a letter says when it is ready."""
+    archives.ask(user_id=request.user.pk)
+    make_later(request.user.pk)
+    return redirect("accounts:privacy")
+
+
+@login_required
+@require_safe
+@confirmed
+def archive_file(request: PageRequest) -> FileResponse:
+    """One's archive, while it is kept."""
+    found = archives.ready(user_id=request.user.pk)
+    if found is None:
+        raise Http404
+    try:
+        file = default_storage.open(found.file)
+    except FileNotFoundError as error:
+        raise Http404 from error
+    audit.record(request.user.pk, "archive.downloaded")
+    name = f"wavelength-{found.asked_at:%Y-%m-%d}.zip"
+    response = FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @login_required

@@ -1,9 +1,13 @@
 """Work on accounts that nobody waits for."""
 
 import logging
+from uuid import UUID
 
+from django.db import transaction
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
 
+from accounts import archives
 from accounts.due import people_due
 from accounts.erasure import erase
 
@@ -20,3 +24,30 @@ def erase_due(timestamp: int) -> None:
         except Exception:
             # The storage or one person's fault must not keep the others waiting; they are due again tomorrow.
             logger.exception("The account %s could not be erased.", user_id)
+
+
+@app.task
+def make_archive_of(user_id: str) -> None:
+    """Make the archive that one person asked for."""
+    archives.make(user_id=UUID(user_id))
+
+
+def make_later(user_id: UUID) -> None:
+    """Have the person's archive made, once."""
+    try:
+        with transaction.atomic():
+            make_archive_of.configure(queueing_lock=f"archive-{user_id}").defer(user_id=str(user_id))
+    except AlreadyEnqueued:
+        pass  # That job has not begun: it will see what was asked for now.
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queueing_lock="mind-archives")
+def mind_archives(timestamp: int) -> None:
+    """Go on with archives whose process is gone, and delete those that were kept long enough."""
+    for user_id in people_due("archives"):
+        try:
+            if not archives.delete_expired(user_id=user_id):
+                make_later(user_id)
+        except Exception:
+            logger.exception("The archive of %s could not be minded.", user_id)

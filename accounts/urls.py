@@ -18,6 +18,8 @@ urlpatterns = [
     path("security/browsers/others/end/", security_views.other_browsers_end, name="other-browsers-end"),
     path("privacy/", privacy_views.privacy, name="privacy"),
     path("privacy/deactivation/", privacy_views.deactivation, name="deactivation"),
+    path("privacy/archive/", privacy_views.archive, name="archive"),
+    path("privacy/archive/file/", privacy_views.archive_file, name="archive-file"),
     path("privacy/erasure/", privacy_views.erasure, name="erasure"),
     path("privacy/erasure/cancel/", privacy_views.erasure_cancel, name="erasure-cancel"),
 ]

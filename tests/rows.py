@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from accounts.models import AuditEvent, DataKey, ErasureRequest, Profile, User, Way
+from accounts.models import AuditEvent, DataArchive, DataKey, ErasureRequest, Profile, User, Way
 from apikeys.models import ApiKey, DeletedKey
 from chats.models import Chat, Handover, Message, SearchEntry, SharedLink, Source
 from usage.models import (
@@ -145,6 +145,7 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     ErasureRequest: lambda person: ErasureRequest(
         user=person, way=Way.ASKED, happens_at=datetime.now(UTC) + timedelta(days=30)
     ),
+    DataArchive: lambda person: DataArchive(user=person),
     ApiKey: _api_key,
     DeletedKey: lambda person: DeletedKey(user=person, fingerprint=uuid4().bytes),
     Chat: _chat,

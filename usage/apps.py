@@ -5,10 +5,13 @@ class UsageConfig(AppConfig):
     name = "usage"
 
     def ready(self) -> None:
+        from accounts.archiving import PARTS
         from accounts.people import BELONGINGS
         from accounts.plans import TELLERS
+        from usage.archiving import usage_as_csv
         from usage.plans import usage_of_plan
         from usage.quotas import apply_tier
 
+        PARTS.append(usage_as_csv)
         BELONGINGS.append(apply_tier)
         TELLERS.append(usage_of_plan)

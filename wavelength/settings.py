@@ -263,6 +263,8 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
 }
 # Days in which a deactivated account can be had back; then it is erased.
 DEACTIVATED_RETENTION_DAYS = env.int("DEACTIVATED_RETENTION_DAYS", default=30)
+# Days in which an archive of one's data can be downloaded; then it is deleted.
+ARCHIVE_RETENTION_DAYS = env.int("ARCHIVE_RETENTION_DAYS", default=7)
 # Setting up or giving up a way in asks for the password or a second factor once more, unless that was minutes ago.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "accounts.mfa.MFAAdapter"
@@ -333,7 +335,12 @@ MEDIA_ROOT = DATA_DIR / "media"
 STORAGES: dict[str, Any] = {
     "default": {
         "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {"bucket_name": S3_BUCKET, "endpoint_url": S3_ENDPOINT_URL or None},
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": S3_ENDPOINT_URL or None,
+            # What is read from there waits in memory up to this, and in a temporary file beyond.
+            "max_memory_size": 8 * 1024 * 1024,
+        },
     }
     if S3_BUCKET
     else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
