@@ -27,7 +27,7 @@ from wavelength.addresses import absolute
 from wavelength.contract import Answer, ApiError, Moment, Request, Shape, reply
 from wavelength.tenancy import tenant
 
-router = Router(tags=["Profile"])
+router = Router(tags=["Profile"], by_alias=True)
 
 
 def _cleared(value: object) -> object:

@@ -13,10 +13,10 @@ from apikeys import validation, vault
 from apikeys.models import LIMIT_MAX, ApiKey
 from apikeys.providers import KeyRefusedError
 from apikeys.vault import KeyChanges
-from wavelength.contract import Answer, ApiError, Moment, Request, Shape, reply
+from wavelength.contract import Answer, ApiError, Failure, Moment, Request, Shape, reply
 from wavelength.envelope import Secret
 
-router = Router(tags=["Provider keys"])
+router = Router(tags=["Provider keys"], by_alias=True)
 
 ProviderName = Literal["openrouter", "openai", "anthropic", "google", "xai"]
 
@@ -81,7 +81,7 @@ def list_keys(request: Request) -> HttpResponse:
     return reply([shown(key) for key in vault.keys_of(request.user.pk)])
 
 
-@router.post("/profile/api-keys", response=Answer[KeyOut])
+@router.post("/profile/api-keys", response={200: Answer[KeyOut], 409: Failure})
 def add_key(request: Request, body: NewKey) -> HttpResponse:
     """Seal and store a key."""
     with _refusals():
@@ -97,7 +97,7 @@ def add_key(request: Request, body: NewKey) -> HttpResponse:
     return reply(shown(key))
 
 
-@router.put("/profile/api-keys/{uuid:key_id}", response=Answer[KeyOut])
+@router.put("/profile/api-keys/{uuid:key_id}", response={200: Answer[KeyOut], 404: Failure, 409: Failure})
 def change_key(request: Request, key_id: UUID, body: ChangedKey) -> HttpResponse:
     """Change what is given of a key; a new `apiKey` replaces its secret."""
     with _refusals():
@@ -105,7 +105,7 @@ def change_key(request: Request, key_id: UUID, body: ChangedKey) -> HttpResponse
     return reply(shown(key))
 
 
-@router.delete("/profile/api-keys/{uuid:key_id}", response=Answer[None])
+@router.delete("/profile/api-keys/{uuid:key_id}", response={200: Answer[None], 404: Failure})
 def delete_key(request: Request, key_id: UUID) -> HttpResponse:
     """Delete a key for good."""
     with _refusals():
@@ -113,7 +113,7 @@ def delete_key(request: Request, key_id: UUID) -> HttpResponse:
     return reply(None, message="The key was deleted.")
 
 
-@router.post("/profile/api-keys/{uuid:key_id}/validation", response=Answer[KeyOut])
+@router.post("/profile/api-keys/{uuid:key_id}/validation", response={200: Answer[KeyOut], 404: Failure})
 def validate_key(request: Request, key_id: UUID) -> HttpResponse:
     """Ask the provider whether the key works, and keep what it says."""
     with _refusals():

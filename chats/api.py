@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, Final, cast
 
 import orjson
 from django.http import HttpResponse, StreamingHttpResponse, UnreadablePostError
@@ -19,9 +19,28 @@ from chats.reading import BadCursorError, chat_shown_as, chats_as_json, page_of_
 from chats.scanning import NotJsonError
 from chats.sync import BodyTooLargeError, Report
 from chats.validation import MAX_TITLE
-from wavelength.contract import Answer, ApiError, Dollars, Moment, Request, Shape, failure, reply
+from wavelength.contract import Answer, ApiError, Dollars, Failure, Moment, Request, Shape, failure, reply
 
-router = Router(tags=["Chats"])
+router = Router(tags=["Chats"], by_alias=True)
+
+# Read as a stream by chats/payload.py, which takes far more than a schema could say; docs/web-client.md has it all.
+PAYLOAD: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "chats": {"type": "array", "items": {"type": "object"}},
+                        "config": {"type": "object"},
+                        "anonymousId": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
 
 
 def _storable(text: str) -> str:
@@ -97,7 +116,13 @@ class Figures(Shape):
     warnings: list[str]
 
 
-class Totals(Shape):
+class PartlyTaken(Failure):
+    """What could be taken was; `details` names the rest."""
+
+    data: Figures
+
+
+class AccountTotals(Shape):
     total_chats: int
     total_messages: int
     total_api_keys: int
@@ -107,7 +132,7 @@ class StatusOut(Shape):
     has_migrated: bool
     migrated_at: Moment | None
     anonymous_ids: list[str]
-    stats: Totals
+    stats: AccountTotals
 
 
 @router.get("/chats", response=ChatsOut)
@@ -125,21 +150,21 @@ def list_chats(request: Request, wanted: Query[Wanted]) -> HttpResponseBase:
     return _streamed(b"[", chats_as_json(pages, user_id=user_id), b"]" + ending)
 
 
-@router.get("/chats/{path:chat_id}", response=Answer[ChatOut])
+@router.get("/chats/{path:chat_id}", response={200: Answer[ChatOut], 404: Failure})
 def show_chat(request: Request, chat_id: str) -> HttpResponseBase:
     """One chat with its messages."""
     with _missing():
         return _one(chat_shown_as(user_id=request.user.pk, shown_id=chat_id))
 
 
-@router.put("/chats/{path:chat_id}", response=Answer[ChatOut])
+@router.put("/chats/{path:chat_id}", response={200: Answer[ChatOut], 404: Failure})
 def change_chat(request: Request, chat_id: str, body: Renamed) -> HttpResponseBase:
     """Rename a chat."""
     with _missing():
         return _one(rename_chat(user_id=request.user.pk, chat=chat_id, title=body.title))
 
 
-@router.delete("/chats/{path:chat_id}", response=Answer[None])
+@router.delete("/chats/{path:chat_id}", response={200: Answer[None], 404: Failure})
 def remove_chat(request: Request, chat_id: str) -> HttpResponse:
     """Delete a chat; no sync brings it back."""
     with _missing():
@@ -147,19 +172,19 @@ def remove_chat(request: Request, chat_id: str) -> HttpResponse:
     return reply(None, message="The chat was deleted.")
 
 
-@router.post("/migration", response={200: Answer[Figures], 206: Any})
+@router.post("/migration", response={200: Answer[Figures], 206: PartlyTaken}, openapi_extra=PAYLOAD)
 def hand_over(request: Request) -> HttpResponse:
     """Take over what a browser kept: the body is `{chats, config, anonymousId}`."""
     return _take(request, Source.MIGRATION)
 
 
-@router.put("/migration/sync", response={200: Answer[Figures], 206: Any})
+@router.put("/migration/sync", response={200: Answer[Figures], 206: PartlyTaken}, openapi_extra=PAYLOAD)
 def synchronise(request: Request) -> HttpResponse:
     """Take over what a browser has that we have not: the body is `{chats, config}`."""
     return _take(request, Source.SYNC)
 
 
-@router.put("/migration", response={200: Answer[Figures], 206: Any})
+@router.put("/migration", response={200: Answer[Figures], 206: PartlyTaken}, openapi_extra=PAYLOAD)
 def synchronise_too(request: Request) -> HttpResponse:
     """The same as PUT /api/migration/sync."""
     return _take(request, Source.SYNC)
@@ -174,7 +199,7 @@ def show_status(request: Request) -> HttpResponse:
             has_migrated=status.first is not None,
             migrated_at=status.first.finished_at if status.first else None,
             anonymous_ids=status.anonymous_ids,
-            stats=Totals(
+            stats=AccountTotals(
                 total_chats=status.total_chats,
                 total_messages=status.total_messages,
                 total_api_keys=status.total_keys,

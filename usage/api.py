@@ -21,7 +21,7 @@ from wavelength.contract import Answer, ApiError, Body, Failure, Moment, Request
 from wavelength.ids import uuid7
 from wavelength.metrics import USAGE_RECORDED
 
-router = Router(tags=["Usage"])
+router = Router(tags=["Usage"], by_alias=True)
 
 IDEMPOTENCY_LENGTH: Final = 255
 LONGEST_SECONDS: Final = 3600  # of a reservation
@@ -80,7 +80,12 @@ def get_report(request: HttpRequest, query: Query[ReportQuery]) -> HttpResponse:
     return reply(written(report))
 
 
-@router.post("/profile/usage", response=Answer[Record], auth=shows_session, openapi_extra=IDEMPOTENCY_KEY)
+@router.post(
+    "/profile/usage",
+    response={200: Answer[Record], 404: Failure, 422: Failure},
+    auth=shows_session,
+    openapi_extra=IDEMPOTENCY_KEY,
+)
 def add_usage(request: HttpRequest, body: Usage) -> HttpResponse:
     """Count requests in the ledger and in every quota that applies; the answer is the hour's record after it."""
     key = _idempotency_key(request)
@@ -98,7 +103,7 @@ def add_usage(request: HttpRequest, body: Usage) -> HttpResponse:
     return reply(written(record))
 
 
-@router.post("/usage/reservations", response={200: Answer[Reserved], 403: Failure, 429: Refused})
+@router.post("/usage/reservations", response={200: Answer[Reserved], 403: Failure, 404: Failure, 429: Refused})
 def reserve(request: Request, body: Wish) -> HttpResponse:
     """Set room aside in every limit for one request, before a provider is asked; or say which limits it would pass."""
     with _refusals():
@@ -114,7 +119,7 @@ def reserve(request: Request, body: Wish) -> HttpResponse:
     return reply(Reserved(id=reservation.id, expires_at=reservation.expires_at))
 
 
-@router.put("/usage/reservations/{uuid:reservation_id}", response=Answer[Record])
+@router.put("/usage/reservations/{uuid:reservation_id}", response={200: Answer[Record], 404: Failure, 409: Failure})
 def settle(request: Request, reservation_id: UUID, body: Usage) -> HttpResponse:
     """Put the real figures in the place of the estimate, once; late ones are still added."""
     with _refusals():
@@ -132,7 +137,7 @@ def settle(request: Request, reservation_id: UUID, body: Usage) -> HttpResponse:
     return reply(record)
 
 
-@router.delete("/usage/reservations/{uuid:reservation_id}", response=Answer[None])
+@router.delete("/usage/reservations/{uuid:reservation_id}", response={200: Answer[None], 404: Failure, 409: Failure})
 def release(request: Request, reservation_id: UUID) -> HttpResponse:
     """Give an unused reservation back."""
     with _refusals():

@@ -25,7 +25,7 @@ from wavelength.addresses import client_address
 from wavelength.contract import Answer, ApiError, Body, Dollars, Failure, Moment, Shape, reply
 from wavelength.middleware import is_bearer
 
-router = Router(tags=["Usage"])
+router = Router(tags=["Usage"], by_alias=True)
 
 FEW_LEFT: Final = 10  # messages, from which on the client speaks of an account
 ANONYMOUS_ID: Final[dict[str, Any]] = {
@@ -41,7 +41,7 @@ ANONYMOUS_ID: Final[dict[str, Any]] = {
 }
 
 
-class Wish(Body):
+class Intent(Body):
     """One request to come."""
 
     provider: Name
@@ -116,8 +116,8 @@ def anyone(request: HttpRequest) -> bool:
     return True
 
 
-@router.post("/usage/check", response=Answer[Decision], auth=anyone, openapi_extra=ANONYMOUS_ID)
-def check(request: HttpRequest, body: Wish) -> HttpResponse:
+@router.post("/usage/check", response={200: Answer[Decision], 404: Failure}, auth=anyone, openapi_extra=ANONYMOUS_ID)
+def check(request: HttpRequest, body: Intent) -> HttpResponse:
     """Whether a request would be let through, and what is left for it; takes nothing."""
     user = request.user
     if not isinstance(user, User):

@@ -16,7 +16,7 @@ from usage.shapes import QuotaOut
 from usage.standing import State
 from wavelength.contract import Answer, Dollars, Moment, Request, Shape, reply
 
-router = Router(tags=["Usage"])
+router = Router(tags=["Usage"], by_alias=True)
 
 Health = Literal["healthy", "warning", "critical"]
 HEALTH: Final[dict[State, Health]] = {"ok": "healthy", "warning": "warning", "exceeded": "critical"}

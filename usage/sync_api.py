@@ -14,7 +14,7 @@ from usage.batches import MOST_RECORDS
 from usage.models import UsageRecord
 from wavelength.contract import Answer, ApiError, Dollars, Moment, Request, Shape, failure, reply
 
-router = Router(tags=["Usage"])
+router = Router(tags=["Usage"], by_alias=True)
 
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str)]
 

@@ -1,10 +1,12 @@
 """The JSON API put together: routers, who is asking, and the one call that knows every app."""
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
 
 from accounts.api import ProfileOut
 from accounts.api import router as profile_router
@@ -13,7 +15,7 @@ from accounts.models import User
 from accounts.sessions import ask_as_session
 from wavelength.addresses import absolute
 from wavelength.contract import Answer, Moment, Shape, reply, written
-from wavelength.faults import StrictParser, tell_faults
+from wavelength.faults import StrictParser, declare_faults, tell_faults
 from wavelength.middleware import is_bearer
 
 
@@ -33,6 +35,13 @@ class Api(NinjaAPI):
 
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
         return self._unused
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        document = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        declare_faults(document)
+        return document
 
 
 api = Api(

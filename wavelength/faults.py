@@ -2,18 +2,25 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 import orjson
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 
-from wavelength.contract import ApiError, failure
+from wavelength.contract import ApiError, Failure, failure
+from wavelength.middleware import SENTENCES
+from wavelength.refusals import WHILE_DOWN
 
 logger = logging.getLogger(__name__)
+
+# Statuses with which any operation may refuse; those of some operations alone stand at these.
+ANYWHERE: Final = (400, 401, 403, 413, 415, 429, 500, 503)
 
 MAX_DEPTH = 64  # levels of nesting in a body; the contract's own shapes need seven
 
@@ -41,6 +48,20 @@ def tell_faults(api: NinjaAPI) -> None:
     }
     for kind, tell in told.items():
         api.add_exception_handler(kind, tell)
+
+
+def declare_faults(document: dict[str, Any]) -> None:
+    """Write into an OpenAPI document that every operation may answer with the failure envelope."""
+    envelope = Failure.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = document["components"]["schemas"]
+    for name, shape in {**envelope.pop("$defs"), "Failure": envelope}.items():
+        schemas.setdefault(name, shape)
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status in ANYWHERE:
+                told = {"description": HTTPStatus(status).phrase, "content": content}
+                operation["responses"].setdefault(status, told)
 
 
 def _refuse_unstorable(value: object, depth: int) -> None:
@@ -91,7 +112,9 @@ def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
 
 def _unexpected(request: HttpRequest, exc: Exception) -> HttpResponse:
     logger.error("%s %s failed", request.method, request.path, exc_info=exc)
-    return failure(500, "internal_error", "Something went wrong on our side. Please try again.")
+    if isinstance(exc, OperationalError | InterfaceError):
+        return failure(503, *SENTENCES[503], headers={"Retry-After": str(WHILE_DOWN)})
+    return failure(500, *SENTENCES[500])
 
 
 # pydantic's error types, in a person's words.

@@ -68,7 +68,7 @@ def test_without_a_database_the_api_keeps_its_envelope(as_alice: Client, no_data
     as_alice.raise_request_exception = False
     response = as_alice.get("/api/profile")
 
-    assert response.status_code >= 500
+    assert (response.status_code, response["Retry-After"]) == (503, "15")
     assert response.json()["success"] is False
     assert b"canary" not in response.content
 
