@@ -25,6 +25,7 @@ SETTINGS = {
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
     "TRUSTED_ORIGINS": "https://chat.example.com",
     "EMAIL_URL": "memorymail://",
+    "LOG_REQUESTS": "false",
     "REDIS_URL": "",
     "GOOGLE_CLIENT_ID": "google-client",
     "GOOGLE_CLIENT_SECRET": "google-client-secret",

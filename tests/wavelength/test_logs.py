@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "oper
 
 @pytest.fixture(scope="module")
 def running(django_db_setup: None) -> Iterator[Running]:
-    with serve(SLOW_QUERY_MS="0") as server:
+    with serve(SLOW_QUERY_MS="0", LOG_REQUESTS="true") as server:
         yield server
 
 
@@ -153,7 +153,7 @@ def test_a_request_id_comes_back(as_alice: Client) -> None:
 
 
 def test_what_was_logged_last_is_written_when_a_process_ends(alice: User) -> None:
-    with serve() as running:
+    with serve(LOG_REQUESTS="true") as running:
         request = ask(running, "/api/profile", alice)
         running.process.terminate()
         running.process.wait(timeout=30)
