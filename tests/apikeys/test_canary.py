@@ -1,13 +1,16 @@
 """A key goes through everything that may happen to it; afterwards it is found nowhere but sealed.
 
-Against the real server with its log, local providers that repeat the key they were sent, and the files of
-PostgreSQL itself, write-ahead log included.
+Against the real server with its log, metrics, cache and sessions, the archive of a person's data, local providers that
+repeat the key they were sent, and the files of PostgreSQL itself, write-ahead log included.
 """
 
-import base64
+import io
 import json
 import os
+import pickle
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,9 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from accounts.models import User
+from accounts.archiving import write_archive
+from accounts.models import Session, User
+from accounts.sessions import SessionStore
 from apikeys import vault
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import KEYS_URL
@@ -26,6 +31,7 @@ from tests.conftest import signed_in
 from tests.processes import Running, serve
 from tests.servers.local import Received, Reply, json_reply
 from tests.servers.providers import OpenAI
+from tests.writings import writings
 from wavelength.tenancy import tenant
 
 pytestmark = [
@@ -83,6 +89,8 @@ def test_it_is_found_only_sealed(alice: User, bob: User, tmp_path: Path, debug: 
             PROVIDER_TIMEOUT="5",
             DEBUG=debug,
             TMPDIR=str(temporary),
+            # Any cache that can be looked into: what is put into it is the same.
+            REDIS_URL=f"filecache://{tmp_path / 'cache'}",
             ALLOW_PRIVATE_PROVIDER_ADDRESSES="true",
         ) as running,
     ):
@@ -92,10 +100,14 @@ def test_it_is_found_only_sealed(alice: User, bob: User, tmp_path: Path, debug: 
             provider.mode = mode
             assert browser.call("POST", f"{KEYS_URL}/{key_id}/validation").status_code == 200
         hand_over(browser)
+        stranger = Browser(running, alice)
+        stranger.http.cookies.clear()
+        assert stranger.post_form("/accounts/login/", login=alice.email, password=CANARY).status_code == 200
         look_around(browser, admin, key_id)
         with nothing_can_be_stored():
             assert browser.call("POST", KEYS_URL, json=body(OTHERS[0])).status_code == 500
             assert browser.post_form(PAGE, provider="openai", api_key=OTHERS[1]).status_code == 500
+        metrics = httpx.get(f"{running.url}/metrics").content
         log = running.log
 
     assert {CANARY, OTHERS[2]} <= set(provider.seen_keys)
@@ -103,11 +115,18 @@ def test_it_is_found_only_sealed(alice: User, bob: User, tmp_path: Path, debug: 
     for where, haystack in (
         ("an answer", browser.seen),
         ("the admin", admin.seen),
+        ("a sign-in with it", stranger.seen),
         ("the log", log.encode()),
+        ("the metrics", metrics),
+        ("the cache", cached(tmp_path / "cache")),
+        ("the sessions", sessions()),
+        ("the archive", archive := archived(alice)),
         *((str(file), file.read_bytes()) for file in temporary.rglob("*") if file.is_file()),
     ):
         assert found(haystack) == [], where
     assert MARKER.encode() in browser.seen
+    assert MARKER.encode() in archive
+    assert b"api-keys" in metrics
     assert in_the_data_directory(MARKER)
     assert not any(in_the_data_directory(secret) for secret in (CANARY, *OTHERS))
     with tenant(alice.pk):
@@ -184,21 +203,36 @@ def nothing_can_be_stored() -> Iterator[None]:
             cursor.execute("GRANT INSERT ON apikeys_apikey TO wl_app")
 
 
+def cached(directory: Path) -> bytes:
+    """What stands in a file-based cache: its files hold when they end, then what they keep, compressed."""
+    seen = b""
+    for file in directory.rglob("*.djcache"):
+        with file.open("rb") as content:
+            pickle.load(content)  # noqa: S301  (our own server wrote it)
+            seen += zlib.decompress(content.read())
+    assert seen
+    return seen
+
+
+def sessions() -> bytes:
+    """What stands in all sessions, which are stored compressed."""
+    stored = [SessionStore().decode(session.session_data) for session in Session.objects.all()]
+    assert len(stored) >= 2
+    assert all("_auth_user_id" in one for one in stored)
+    return repr(stored).encode()
+
+
+def archived(person: User) -> bytes:
+    """What stands in the archive of a person's data."""
+    file = io.BytesIO()
+    write_archive(file, person.pk, lambda: None)
+    with zipfile.ZipFile(file) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
 def found(haystack: bytes) -> list[str]:
     """The canaries in these bytes, as they are or in another writing."""
-    return [
-        secret
-        for secret in (CANARY, *OTHERS)
-        if any(writing in haystack for writing in (secret.encode(), *other_writings(secret)))
-    ]
-
-
-def other_writings(secret: str) -> Iterator[bytes]:
-    yield secret.encode("utf-16-le")
-    yield secret.encode().hex().encode()
-    # In base64 what stands before shifts it: the middle of each of the three.
-    for shift in range(3):
-        yield base64.b64encode(b" " * shift + secret.encode())[4:-4]
+    return [secret for secret in (CANARY, *OTHERS) if any(writing in haystack for writing in writings(secret))]
 
 
 def in_the_data_directory(text: str) -> bool:
@@ -206,10 +240,10 @@ def in_the_data_directory(text: str) -> bool:
         connection.execute("CHECKPOINT")
         row = connection.execute("SELECT current_setting('data_directory')").fetchone()
     assert row is not None
-    writings = (text.encode(), *other_writings(text))
+    looked_for = tuple(writings(text))
     for file in Path(row[0]).parent.rglob("*"):
         if file.is_file() and not file.is_symlink():
             content = file.read_bytes()
-            if any(writing in content for writing in writings):
+            if any(writing in content for writing in looked_for):
                 return True
     return False
