@@ -108,6 +108,11 @@ def kept() -> list[Kept]:
             _("So that you need not sign in each time."),
         ),
         Kept(
+            _("A browser without an account"),
+            _days(timedelta(days=settings.ANONYMOUS_RETENTION_DAYS)),
+            _("So that its messages of a day can be counted, and it can be joined to an account."),
+        ),
+        Kept(
             _("Links to set a new password"),
             _days(timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)),
             _("So that an old letter opens nothing."),

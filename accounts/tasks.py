@@ -7,7 +7,7 @@ from django.db import transaction
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
-from accounts import archives
+from accounts import archives, pruning
 from accounts.due import people_due
 from accounts.erasure import erase
 
@@ -51,3 +51,11 @@ def mind_archives(timestamp: int) -> None:
                 make_later(user_id)
         except Exception:
             logger.exception("The archive of %s could not be minded.", user_id)
+
+
+@app.periodic(cron="7 3 * * *")
+@app.task(queueing_lock="prune")
+def prune(timestamp: int) -> None:
+    """Delete, each day, what was kept long enough."""
+    for name, rows in pruning.prune():
+        logger.info("Pruned %s: %s.", name, rows)

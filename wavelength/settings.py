@@ -263,6 +263,8 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
 }
 # Days in which a deactivated account can be had back; then it is erased.
 DEACTIVATED_RETENTION_DAYS = env.int("DEACTIVATED_RETENTION_DAYS", default=30)
+# Days for which it is kept that a browser without an account was here, and how many messages it sent.
+ANONYMOUS_RETENTION_DAYS = env.int("ANONYMOUS_RETENTION_DAYS", default=90)
 # Days in which an archive of one's data can be downloaded; then it is deleted.
 ARCHIVE_RETENTION_DAYS = env.int("ARCHIVE_RETENTION_DAYS", default=7)
 # Setting up or giving up a way in asks for the password or a second factor once more, unless that was minutes ago.
