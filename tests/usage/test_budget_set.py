@@ -163,4 +163,4 @@ def test_the_trail_remembers_it(alice: User) -> None:
     quotas.remove_budget(user_id=alice.pk, period=Period.DAILY, provider="openai")
     with tenant(alice.pk):
         lines = [(str(line.sentence), line.detail) for line in latest_activity(2)]
-    assert lines == [("Own budget removed", "OpenAI · daily"), ("Own budget set", "OpenAI · daily")]
+    assert lines == [("Own budget removed", "OpenAI · a day"), ("Own budget set", "OpenAI · a day")]
