@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -307,17 +307,20 @@ def test_streams_end_with_their_server_which_need_not_wait_for_them(alice: User)
 
 
 def test_an_open_stream_holds_no_transaction_and_one_connection_serves_all(alice: User, bob: User) -> None:
+    def open_ones(question: str = "usename::text, state", but: Sequence[int] = ()) -> list[tuple[Any, ...]]:
+        statement = f"SELECT {question} FROM pg_stat_activity WHERE datname = %s AND pid <> ALL(%s)"
+        with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as admin:
+            return admin.execute(statement, [connections["owner"].settings_dict["NAME"], list(but)]).fetchall()
+
     of_alice, of_bob = cookie(alice), cookie(bob)
+    connections.close_all()
+    # Those of servers that the whole run of the suite shares.
+    before = [pid for (pid,) in open_ones("pid")]
     with serve() as server, reading(server, of_alice) as one, reading(server, of_bob) as two:
         assert soon(lambda: one.count("version") == two.count("version") == 1)
         connections.close_all()
 
-        def others() -> list[tuple[Any, ...]]:
-            with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as admin:
-                open_ones = "SELECT usename::text, state FROM pg_stat_activity WHERE datname = %s"
-                return admin.execute(open_ones, [connections["owner"].settings_dict["NAME"]]).fetchall()
-
-        assert soon(lambda: others() == [("wl_app", "idle")]), others()
+        assert soon(lambda: open_ones(but=before) == [("wl_app", "idle")]), open_ones(but=before)
 
 
 def test_the_hub_survives_a_lost_connection(alice: User) -> None:
