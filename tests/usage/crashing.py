@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from itertools import count
@@ -195,8 +195,16 @@ def _wait_for_answers(told: Told, randomness: random.Random) -> None:
 
 def _kill_one_worker(master: int) -> None:
     """The one that serves the longest: a new one may not have begun."""
-    workers = [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
-    os.kill(min(workers, key=lambda pid: Path(f"/proc/{pid}").stat().st_ctime), signal.SIGKILL)
+    while not (begun := dict(_workers_of(master))):
+        time.sleep(0.01)
+    os.kill(min(begun, key=begun.__getitem__), signal.SIGKILL)
+
+
+def _workers_of(master: int) -> Iterator[tuple[int, float]]:
+    """Each with when it began; not one that has ended and was not yet taken leave of."""
+    for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
+        with suppress(FileNotFoundError):
+            yield int(pid), Path(f"/proc/{pid}").stat().st_ctime
 
 
 def _restart(database: Server) -> None:
