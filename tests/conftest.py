@@ -5,7 +5,7 @@ Alice owns things, Bob is somebody else, Charlie is an outsider. The suite conne
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import StringIO
 
@@ -53,16 +53,18 @@ def _clean_cache() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _flush_beside_servers() -> Iterator[None]:
     """A served page may still be asking while its test is flushed away: who loses a deadlock flushes again."""
-    flush = TransactionTestCase._fixture_teardown
+    flush: Callable[[TransactionTestCase], None] = vars(TransactionTestCase)["_fixture_teardown"]
 
     def patiently(case: TransactionTestCase) -> None:
         for _ in range(FLUSHES - 1):
             try:
-                return flush(case)
+                flush(case)
             except CommandError as failed:
                 if not (isinstance(failed.__cause__, OperationalError) and "deadlock" in str(failed.__cause__)):
                     raise
-        return flush(case)
+            else:
+                return
+        flush(case)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", patiently)
