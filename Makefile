@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
-CODE := manage.py gunicorn.conf.py wavelength accounts usage apikeys chats tests bench
+CODE := manage.py gunicorn.conf.py wavelength accounts usage apikeys chats tests bench drill
 
 # Settings as in production with a throwaway secret, for checks that start Django and reach nothing.
 PRODUCTION = env DEBUG=false SITE_URL=https://account.example.com EMAIL_URL=smtp://localhost ALLOWED_HOSTS= \
@@ -16,7 +16,7 @@ PRODUCTION = env DEBUG=false SITE_URL=https://account.example.com EMAIL_URL=smtp
 	DATABASE_OWNER_URL=postgresql://wl_owner@localhost/none
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types layers migrations deploy-check audit fix bench screenshots messages reset lock clean
+.PHONY: help run test check format lint types layers migrations deploy-check audit fix bench drill screenshots messages reset lock clean
 
 help:  ## List every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ fix: $(DEV_READY)  ## Format, and mend what the linter can
 
 bench: $(DEV_READY)  ## Measure against the references beside it; fails when a target is missed
 	$(BIN)/python -m bench
+
+drill: $(DEV_READY)  ## Break things under load and count what was lost (DRILLS=…, DRILL_MINUTES=30)
+	$(BIN)/python -m drill $(DRILLS)
 
 screenshots: $(DEV_READY)  ## Draw docs/screenshots anew from the demo account
 	$(BIN)/python -m tests.browser.screenshots

@@ -106,6 +106,8 @@ def _remove(user_id: UUID) -> bool:
     with tenant(user_id):
         archive = DataArchive.objects.select_for_update().filter(user_id=user_id).first()
         with connections["default"].cursor() as cursor:
+            # All of a person in one statement may take longer than anything else may.
+            cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute("SELECT erase_person(%s)", [user_id])
             [avatar] = cursor.fetchone() or (None,)
         # Before the commit: were it to fail afterwards, nobody would know the files' names any more.

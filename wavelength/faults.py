@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import orjson
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -15,7 +14,7 @@ from ninja.parser import Parser
 
 from wavelength.contract import ApiError, Failure, failure
 from wavelength.middleware import SENTENCES
-from wavelength.refusals import WHILE_DOWN
+from wavelength.refusals import WHILE_DOWN, is_database_away
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ def _invalid(request: HttpRequest, exc: ValidationError) -> HttpResponse:
 
 def _unexpected(request: HttpRequest, exc: Exception) -> HttpResponse:
     logger.error("%s %s failed", request.method, request.path, exc_info=exc)
-    if isinstance(exc, OperationalError | InterfaceError):
+    if is_database_away(exc):
         return failure(503, *SENTENCES[503], headers={"Retry-After": str(WHILE_DOWN)})
     return failure(500, *SENTENCES[500])
 

@@ -3,6 +3,7 @@
 import sys
 from typing import Final
 
+import psycopg
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,6 +16,11 @@ from wavelength.middleware import SENTENCES, is_page
 # Seconds after which trying again makes sense, where nobody knows better.
 SOON: Final = 60
 WHILE_DOWN: Final = 15
+
+_AWAY: Final = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+# What PostgreSQL says that psycopg takes for a mistake of ours: a standby or a full disk takes no writes
+# (read_only_sql_transaction), and a transaction was ended because nobody went on with it.
+_AWAY_STATES: Final = ("25006", "25P03", "25P04")
 
 
 def too_many_requests(request: HttpRequest, retry_after: int = SOON) -> HttpResponse:
@@ -30,13 +36,26 @@ def too_many_requests(request: HttpRequest, retry_after: int = SOON) -> HttpResp
 
 @never_cache
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's `handler500`: 503 while the database cannot be reached, else 500.
+    """Django's `handler500`: 503 while the database cannot serve, else 500.
 
     Asks nothing of anything: no database, no session, no context processor.
     """
-    down = isinstance(sys.exception(), OperationalError | InterfaceError)
+    down = is_database_away(sys.exception())
     status = 503 if down else 500
     response = HttpResponse(loader.get_template(f"{status}.html").render(), status=status)
     if down:
         response["Retry-After"] = str(WHILE_DOWN)
     return response
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Whether this came about because the database cannot serve now, so that trying again makes sense.
+
+    Cannot be reached, is shutting down or starting, has no connection or room left, takes no writes, or was too slow
+    (its timeouts); also where another exception was raised from that, as a queue and `atomic` do.
+    """
+    while error is not None:
+        if isinstance(error, _AWAY) or getattr(error, "sqlstate", None) in _AWAY_STATES:
+            return True
+        error = error.__cause__
+    return False

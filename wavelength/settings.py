@@ -93,6 +93,22 @@ if not DEBUG:
 
 # ── The database: one, under three roles ─────────────────────────────────────────────────────
 
+# How long the server lets wl_app work on one statement, wait for one lock, and leave a transaction lying. Kept with
+# the role by `setup_database`: nothing is said for it when a connection begins, and poolers need not know.
+DATABASE_STATEMENT_TIMEOUT = env.int("DATABASE_STATEMENT_TIMEOUT", default=60)  # seconds; 0 is no limit
+DATABASE_LOCK_TIMEOUT = env.int("DATABASE_LOCK_TIMEOUT", default=30)
+DATABASE_IDLE_TRANSACTION_TIMEOUT = env.int("DATABASE_IDLE_TRANSACTION_TIMEOUT", default=60)
+# How long a thread waits for a connection, and for a server that is silent because the network is gone.
+_connect = env.int("DATABASE_CONNECT_TIMEOUT", default=5)
+_silence = env.int("DATABASE_NETWORK_TIMEOUT", default=30)
+DATABASE_NETWORK: dict[str, Any] = {
+    "connect_timeout": _connect,
+    "keepalives_idle": max(_silence // 2, 1),
+    "keepalives_interval": max(_silence // 6, 1),
+    "keepalives_count": 3,
+    "tcp_user_timeout": _silence * 1000,
+}
+
 # Whether the PostgreSQL that `make run` starts is the one in use.
 EMBEDDED = not env.str("DATABASE_URL", default="") and not env.str("DATABASE_OWNER_URL", default="")
 _embedded = embedded.urls(DATA_DIR) or {} if EMBEDDED else {}
@@ -100,7 +116,8 @@ _embedded = embedded.urls(DATA_DIR) or {} if EMBEDDED else {}
 
 def _database(url: str, engine: str, **options: Any) -> dict[str, Any]:
     config: dict[str, Any] = env.db_url_config(url, engine=engine)
-    config.setdefault("OPTIONS", {}).update(options)
+    # What the URL itself says of the network goes first.
+    config["OPTIONS"] = {**DATABASE_NETWORK, **config.get("OPTIONS", {}), **options}
     # A pool and connections that stay with their thread exclude each other.
     max_age = 0 if options.get("pool") else None
     return {**config, "CONN_MAX_AGE": max_age, "CONN_HEALTH_CHECKS": True}

@@ -2,13 +2,15 @@
 
 import json
 
+import psycopg
 import pytest
-from django.db import OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections, transaction
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from procrastinate.exceptions import ConnectorException
 
-from wavelength.refusals import server_error, too_many_requests
+from wavelength.refusals import is_database_away, server_error, too_many_requests
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
@@ -73,6 +75,17 @@ def test_without_a_database_the_api_keeps_its_envelope(as_alice: Client, no_data
     assert b"canary" not in response.content
 
 
+def test_a_database_that_takes_no_writes_is_away(as_alice: Client) -> None:
+    as_alice.raise_request_exception = False
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        response = as_alice.post("/api/profile/usage", {"provider": "openai", "model": "m"}, "application/json")
+    connections["default"].close()
+
+    assert (response.status_code, response["Retry-After"]) == (503, "15")
+    assert response.json()["code"] == "unavailable"
+
+
 def test_a_fault_while_there_is_no_database_is_a_page_too(no_database: None) -> None:
     request = HttpRequest()
     try:
@@ -83,6 +96,33 @@ def test_a_fault_while_there_is_no_database_is_a_page_too(no_database: None) -> 
     assert response.status_code == 500
     assert b"Something went wrong on our side" in response.content
     assert b"canary" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("statement", "away"),
+    [
+        ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)", True),
+        ("DO $$ BEGIN RAISE SQLSTATE '53100' USING MESSAGE = 'no space left'; END $$", True),
+        ("DO $$ BEGIN RAISE SQLSTATE '53300' USING MESSAGE = 'too many clients'; END $$", True),
+        ("DO $$ BEGIN RAISE SQLSTATE '57P01' USING MESSAGE = 'shutting down'; END $$", True),
+        ("SELECT 1 / 0", False),
+        ("SELECT nothing", False),
+    ],
+)
+def test_only_what_passes_by_itself_is_away(statement: str, away: bool) -> None:
+    with pytest.raises(DatabaseError) as raised, transaction.atomic(using="owner"):
+        connections["owner"].cursor().execute(statement)
+
+    assert is_database_away(raised.value) is away
+
+
+def test_what_a_queue_makes_of_it_is_away_too() -> None:
+    try:
+        raise ConnectorException from psycopg.OperationalError("the connection is lost")
+    except ConnectorException as error:
+        assert is_database_away(error)
+    assert not is_database_away(ConnectorException())
+    assert not is_database_away(None)
 
 
 def test_a_request_that_cannot_be_read_is_a_page(anonymous: Client) -> None:

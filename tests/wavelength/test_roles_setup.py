@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any, Self
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import psycopg
@@ -13,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from pytest_django import Settings
 
+from wavelength.management.commands import setup_database
 from wavelength.tenancy.roles import create_roles
 
 pytestmark = pytest.mark.django_db(databases=["default", "operator", "owner"])
@@ -68,6 +70,38 @@ def test_two_at_once(superuser: psycopg.Connection) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(create, range(12))) == [True] * 12
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("statement_timeout", "DATABASE_STATEMENT_TIMEOUT"),
+        ("lock_timeout", "DATABASE_LOCK_TIMEOUT"),
+        ("idle_in_transaction_session_timeout", "DATABASE_IDLE_TRANSACTION_TIMEOUT"),
+    ],
+)
+def test_the_application_waits_for_nothing_for_ever(name: str, setting: str, settings: Settings) -> None:
+    def shown() -> str:
+        app = connections["default"]
+        with app.get_new_connection(app.get_connection_params()) as fresh:
+            return str(fresh.execute(f"SHOW {name}").fetchone()[0])
+
+    assert shown() in {"30s", "1min"}
+    usual = getattr(settings, setting)
+    setattr(settings, setting, 7)
+    set_up()
+    assert shown() == "7s"
+    setattr(settings, setting, usual)
+    set_up()
+    assert shown() != "7s"
+
+
+def test_a_new_password_comes_without_what_we_say_of_the_network() -> None:
+    with patch.object(setup_database, "_new_passwords", return_value={"wl_backup": "fresh"}):
+        line = set_up().splitlines()[-1]
+    assert line.startswith("DATABASE_BACKUP_URL=postgresql://wl_backup:fresh@")
+    assert "keepalives" not in line and "timeout" not in line
+    set_up()
 
 
 def test_only_its_own_role_may_stand_in_a_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

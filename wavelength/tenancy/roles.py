@@ -106,24 +106,27 @@ class RolesError(RuntimeError):
     """The roles could not be made as they must be; the text says what to do."""
 
 
-def create_roles(connection: Connection[TupleRow], passwords: Mapping[str, str]) -> bool:
+def create_roles(
+    connection: Connection[TupleRow], passwords: Mapping[str, str], timeouts: Mapping[str, int] | None = None
+) -> bool:
     """Create or mend the four roles and what they may do with this database; any number of times.
 
     ``connection``, in autocommit, must be of a role that may create roles (a superuser, or CREATEROLE).
     ``passwords`` maps role names to passwords; a role without one keeps its own, or cannot log in.
+    ``timeouts`` maps what PostgreSQL calls them to seconds, for ``wl_app``; one that is not named stays.
     Returns whether ``wl_owner`` and ``wl_backup`` pass the policies by (BYPASSRLS); where they do not, policies
     of their own stand in (``stand_in_for_bypass``). Raises RolesError, or psycopg's InsufficientPrivilege.
     """
     for pause in (0.1, 0.2, 0.4, 0.8):
         try:
-            return _make_roles(connection, passwords)
+            return _make_roles(connection, passwords, timeouts or {})
         except (InternalError, DuplicateObject, UniqueViolation):
             # "tuple concurrently updated": another process makes the same roles at this moment.
             time.sleep(pause)
-    return _make_roles(connection, passwords)
+    return _make_roles(connection, passwords, timeouts or {})
 
 
-def _make_roles(connection: Connection[TupleRow], passwords: Mapping[str, str]) -> bool:
+def _make_roles(connection: Connection[TupleRow], passwords: Mapping[str, str], timeouts: Mapping[str, int]) -> bool:
     bypass = True
     for role in ROLES:
         exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
@@ -134,7 +137,7 @@ def _make_roles(connection: Connection[TupleRow], passwords: Mapping[str, str]) 
         _mend(connection, role)
         if role in MAY_BYPASS:
             bypass = _allow_bypass(connection, role) and bypass
-    _bound_waiting(connection)
+    _bound_waiting(connection, timeouts)
     _grant_database(connection)
     _verify(connection)
     return bypass
@@ -171,12 +174,16 @@ def _allow_bypass(connection: Connection[TupleRow], role: str) -> bool:
     return connection.execute(held, [role]).fetchone() == (True,)
 
 
-def _bound_waiting(connection: Connection[TupleRow]) -> None:
-    # An administrator's page gives up sooner than it stands in the way of people; kept with the role, so that
-    # poolers, which take no such parameter at the start of a connection, need not know of it.
-    kept = "SELECT 1 FROM pg_roles WHERE rolname = 'wl_operator' AND 'lock_timeout=5s' = ANY (rolconfig)"
-    if connection.execute(kept).fetchone() is None:
-        connection.execute("ALTER ROLE wl_operator SET lock_timeout = '5s'")
+def _bound_waiting(connection: Connection[TupleRow], timeouts: Mapping[str, int]) -> None:
+    # An administrator's page gives up sooner than it stands in the way of people, and people's sooner than it holds a
+    # thread for ever; kept with the roles, so that poolers, which take no such parameter at the start of a
+    # connection, need not know of it.
+    wanted = [("wl_operator", "lock_timeout", 5), *(("wl_app", name, seconds) for name, seconds in timeouts.items())]
+    kept = "SELECT 1 FROM pg_roles WHERE rolname = %s AND %s = ANY (rolconfig)"
+    for role, name, seconds in wanted:
+        if connection.execute(kept, [role, f"{name}={seconds}s"]).fetchone() is None:
+            statement = sql.SQL("ALTER ROLE {} SET {} = {}")
+            connection.execute(statement.format(sql.Identifier(role), sql.Identifier(name), sql.Literal(f"{seconds}s")))
 
 
 def _grant_database(connection: Connection[TupleRow]) -> None:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             with psycopg.connect(**_parameters(), autocommit=True) as connection:
                 fresh = _new_passwords(connection, passwords)
-                bypass = create_roles(connection, passwords | fresh)
+                bypass = create_roles(connection, passwords | fresh, _timeouts())
         except psycopg.errors.InsufficientPrivilege as error:
             raise CommandError(
                 f"The role in DATABASE_OWNER_URL may not do this ({error.diag.message_primary})."
@@ -54,6 +54,14 @@ def _parameters() -> dict[str, Any]:
     for django_only in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(django_only, None)
     return parameters
+
+
+def _timeouts() -> dict[str, int]:
+    return {
+        "statement_timeout": settings.DATABASE_STATEMENT_TIMEOUT,
+        "lock_timeout": settings.DATABASE_LOCK_TIMEOUT,
+        "idle_in_transaction_session_timeout": settings.DATABASE_IDLE_TRANSACTION_TIMEOUT,
+    }
 
 
 def _passwords() -> dict[str, str]:
@@ -83,6 +91,7 @@ def _url(role: str, password: str) -> str:
     owner = settings.DATABASES["owner"]
     host = quote(str(owner["HOST"]), safe="[]:.")
     port = f":{owner['PORT']}" if owner["PORT"] else ""
-    options = {name: value for name, value in owner["OPTIONS"].items() if name != "assume_role"}
+    ours = {"assume_role", *settings.DATABASE_NETWORK}
+    options = {name: value for name, value in owner["OPTIONS"].items() if name not in ours}
     query = f"?{urlencode(options)}" if options else ""
     return f"postgresql://{role}:{quote(password)}@{host}{port}/{quote(str(owner['NAME']))}{query}"

@@ -1,0 +1,1 @@
+"""What happens when something breaks: each drill breaks one thing under load and counts what was lost or doubled."""
