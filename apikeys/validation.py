@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 from uuid import UUID
 
-import httpx
 import orjson
 from django.conf import settings
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
 from apikeys import vault
-from apikeys.addresses import Destination, UnreachableError, resolve
+from apikeys.addresses import reach_given
 from apikeys.models import ApiKey
 from apikeys.providers import Provider, Verdict, provider_named
 from apikeys.vault import OpenKey
-from apikeys.wording import FAULT, ODD, SAYINGS, UNASKED
+from apikeys.wording import FAULT, NO_ANSWER, ODD, SAYINGS, TOO_LONG, UNASKED
+from wavelength import outgoing
 from wavelength.envelope import EnvelopeError, Secret
 from wavelength.metrics import KEY_VALIDATIONS
+from wavelength.outgoing import Answer, OutgoingError
+from wavelength.ranges import Reach
 from wavelength.tenancy import tenant
 
 MAX_BODY: Final = 8 * 1024 * 1024  # bytes; OpenRouter's list is the longest, about 1 MiB
-CONNECT_TIMEOUT: Final = 3.0  # seconds for each of a host's addresses
-USER_AGENT: Final = "Wavelength"
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
     provider: Provider
     key: OpenKey
-    destination: Destination
-    deadline: float
-    """On the monotonic clock, for all attempts together."""
-
-
-class _NoAnswerError(Exception):
-    """The provider's answer could not be had; the text is a sentence."""
+    base_url: str
 
 
 def validate_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
@@ -110,15 +96,17 @@ def _verdict_on(key: OpenKey) -> Verdict:
     provider = provider_named(key.provider)
     base_url = key.base_url or provider.default_base_url
     try:
-        destination = resolve(base_url, trusted=not key.base_url)
-        deadline = time.monotonic() + settings.PROVIDER_TIMEOUT
-        answer = _first_answer(_Question(provider, key, destination, deadline))
-    except (UnreachableError, _NoAnswerError) as error:
-        return Verdict(None, f"{UNASKED % {'provider': provider.label}} {error}")
-    return _judge(provider, answer)
+        answer = _first_answer(_Question(provider, key, base_url))
+    except OutgoingError as error:
+        return _unasked(provider, NO_ANSWER[error.failure])
+    return _unasked(provider, TOO_LONG) if answer.cut else _judge(provider, answer)
 
 
-def _judge(provider: Provider, answer: _Answer) -> Verdict:
+def _unasked(provider: Provider, reason: str) -> Verdict:
+    return Verdict(None, f"{UNASKED % {'provider': provider.label}} {reason}")
+
+
+def _judge(provider: Provider, answer: Answer) -> Verdict:
     status = answer.status
     if status == 200 and _is_models_list(provider, answer.body):
         return Verdict(True)
@@ -136,67 +124,25 @@ def _is_models_list(provider: Provider, body: bytes) -> bool:
     return isinstance(data, dict) and isinstance(data.get(provider.models_field), list)
 
 
-def _first_answer(question: _Question) -> _Answer:
-    answer = _Answer(404, b"")
-    for path in question.provider.models_paths:
-        answer = _get(question, path)
+def _first_answer(question: _Question) -> Answer:
+    """Ask the provider's paths in turn, while the one before does not exist there. Raises OutgoingError."""
+    deadline = time.monotonic() + settings.PROVIDER_TIMEOUT
+    paths = iter(question.provider.models_paths)
+    answer = _get(question, next(paths), deadline)
+    for path in paths:
         if answer.status != 404:
             break
+        answer = _get(question, path, deadline)
     return answer
 
 
-def _get(question: _Question, path: str) -> _Answer:
-    for address in question.destination.addresses:
-        try:
-            return _get_from(address, question, path)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            # A host often has several addresses, of which not all can be reached from here.
-            continue
-        except httpx.TimeoutException:
-            raise _NoAnswerError(gettext_noop("It did not answer in time. Try again later.")) from None
-        except (httpx.HTTPError, httpx.InvalidURL):
-            raise _NoAnswerError(gettext_noop("The connection broke off. Try again later.")) from None
-    raise _NoAnswerError(gettext_noop("No connection could be made. Check the base URL, or try again later."))
-
-
-def _get_from(address: str, question: _Question, path: str) -> _Answer:
-    url = httpx.URL(question.destination.url + path)
-    # No compression: what is counted is what is read. No environment: no proxy, no .netrc.
-    headers = {
-        "Host": url.netloc.decode(),
-        "User-Agent": USER_AGENT,
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-    }
-    left = max(question.deadline - time.monotonic(), 0.001)
-    timeout = httpx.Timeout(left, connect=min(left, CONNECT_TIMEOUT))
-    with (
-        httpx.Client(verify=_trusted(), follow_redirects=False, trust_env=False, timeout=timeout) as client,
-        client.stream(
-            "GET",
-            # By the address that was checked; the certificate still has to be the host's.
-            url.copy_with(host=address, port=question.destination.port),
-            headers=headers | question.provider.authenticate(question.key.secret),
-            extensions={"sni_hostname": question.destination.host},
-        ) as response,
-    ):
-        return _Answer(response.status_code, _read(response, question.deadline))
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """Whose certificates are believed: httpx's own list, and what the machine adds (SSL_CERT_FILE too)."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
-    return context
-
-
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise _NoAnswerError(gettext_noop("Its answer was too long. Check the base URL."))
-        if time.monotonic() > deadline:
-            raise _NoAnswerError(gettext_noop("It did not answer in time. Try again later."))
-    return bytes(body)
+def _get(question: _Question, path: str, deadline: float) -> Answer:
+    return outgoing.call(
+        "GET",
+        question.base_url + path,
+        headers={"Accept": "application/json"} | question.provider.authenticate(question.key.secret),
+        timeout=deadline - time.monotonic(),
+        most=MAX_BODY,
+        # What the settings name may be anywhere.
+        reach=reach_given() if question.key.base_url else Reach.ANYWHERE,
+    )

@@ -6,6 +6,7 @@ from typing import Final
 from django.utils.translation import gettext, gettext_noop
 
 from apikeys.providers import Provider
+from wavelength.outgoing import Failure
 
 # What a status says of a key.
 SAYINGS: Final = {
@@ -20,6 +21,15 @@ FAULT: Final = (
 )
 ODD: Final = (None, gettext_noop("%(provider)s answered unexpectedly (%(status)s), so the key could not be checked."))
 UNASKED: Final = gettext_noop("%(provider)s could not be asked.")
+TOO_LONG: Final = gettext_noop("Its answer was too long. Check the base URL.")
+NO_ANSWER: Final = {
+    Failure.NO_ADDRESS: gettext_noop("Its address could not be found. Check the base URL."),
+    Failure.UNKNOWN_HOST: gettext_noop("Its address could not be found. Check the base URL."),
+    Failure.NOT_ALLOWED: gettext_noop("The base URL leads to a private address."),
+    Failure.NO_CONNECTION: gettext_noop("No connection could be made. Check the base URL, or try again later."),
+    Failure.LATE: gettext_noop("It did not answer in time. Try again later."),
+    Failure.BROKEN: gettext_noop("The connection broke off. Try again later."),
+}
 
 
 def in_words(sentence: str, provider: Provider) -> str:

@@ -408,6 +408,5 @@ LOGGING = {
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "wavelength.requests": {"handlers": ["requests"], "propagate": False},
         "procrastinate": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
     },
 }

@@ -147,7 +147,7 @@ def test_a_name_that_leads_to_a_private_address_is_not_asked(
         # One public and one private: whoever connects to "the first that works" is led in.
         return [(2, 1, 6, "", ("93.184.215.14", port)), (2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr("apikeys.addresses.socket.getaddrinfo", resolves)
+    monkeypatch.setattr("wavelength.outgoing.socket.getaddrinfo", resolves)
 
     shown = validated(as_alice, add(base_url=f"https://llm.example.com:{openai.port}/v1"))
 
