@@ -94,6 +94,12 @@ def delete_expired(*, user_id: UUID) -> bool:
     return expired is not None
 
 
+def count_expired(*, user_id: UUID) -> int:
+    """How many archives of the person `delete_expired` would delete: one or none."""
+    with tenant(user_id):
+        return DataArchive.objects.filter(user_id=user_id, expires_at__lte=Now()).count()
+
+
 def _forget(archive: DataArchive) -> None:
     # Before the commit: afterwards nobody would know the name.
     if archive.file:

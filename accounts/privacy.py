@@ -85,7 +85,9 @@ def kept() -> list[Kept]:
             _("They are what the account is for."),
         ),
         Kept(
-            _("Activity of your account"), _("As long as you have the account"), _("So that you can see who did what.")
+            _("Activity of your account"),
+            in_days(settings.AUDIT_RETENTION_DAYS),
+            _("So that you can see who did what."),
         ),
         Kept(
             _("A deactivated account"),
@@ -99,27 +101,28 @@ def kept() -> list[Kept]:
         ),
         Kept(
             _("An archive of your data"),
-            _days(timedelta(days=settings.ARCHIVE_RETENTION_DAYS)),
+            in_days(settings.ARCHIVE_RETENTION_DAYS),
             _("So that you can download it."),
         ),
         Kept(
             _("A browser that is signed in"),
-            _days(timedelta(seconds=settings.SESSION_COOKIE_AGE)),
+            in_days(timedelta(seconds=settings.SESSION_COOKIE_AGE).days),
             _("So that you need not sign in each time."),
         ),
         Kept(
             _("A browser without an account"),
-            _days(timedelta(days=settings.ANONYMOUS_RETENTION_DAYS)),
+            in_days(settings.ANONYMOUS_RETENTION_DAYS),
             _("So that its messages of a day can be counted, and it can be joined to an account."),
         ),
         Kept(
             _("Links to set a new password"),
-            _days(timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)),
+            in_days(timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT).days),
             _("So that an old letter opens nothing."),
         ),
     ]
     return own + [row for tell in KEEPERS for row in tell()]
 
 
-def _days(span: timedelta) -> str:
-    return ngettext("%(days)d day", "%(days)d days", span.days) % {"days": span.days}
+def in_days(days: int) -> str:
+    """So many days, in words."""
+    return ngettext("%(days)d day", "%(days)d days", days) % {"days": days}

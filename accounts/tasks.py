@@ -57,5 +57,9 @@ def mind_archives(timestamp: int) -> None:
 @app.task(queueing_lock="prune")
 def prune(timestamp: int) -> None:
     """Delete, each day, what was kept long enough."""
-    for name, rows in pruning.prune():
-        logger.info("Pruned %s: %s.", name, rows)
+    for kind in pruning.KINDS:
+        try:
+            logger.info("Pruned %s: %s.", kind.name, kind.prune())
+        except Exception:
+            # One kind's fault must not keep the others waiting; what is left is due again tomorrow.
+            logger.exception("The %s could not be pruned.", kind.name)

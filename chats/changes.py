@@ -54,6 +54,12 @@ def restore_chats(*, user_id: UUID, chats: Iterable[UUID]) -> int:
         return Chat.objects.filter(pk__in=list(chats)).restore()
 
 
+def count_to_empty(*, user_id: UUID) -> int:
+    """How many chats `empty_deleted_chats` would empty."""
+    with tenant(user_id):
+        return Chat.objects.filter(purge_at__lte=Now()).count()
+
+
 def empty_deleted_chats(*, user_id: UUID) -> int:
     """Takes away for good what chats held that were deleted long enough ago; tombstones stay. Answers how many."""
     emptied = 0

@@ -169,7 +169,10 @@ def _refusals() -> Iterator[None]:
     except LookupError:
         raise ApiError(404, "not_found", "There is nothing here.") from None
     except metering.IdempotencyError:
-        sentence = "Another request came under this Idempotency-Key. Send this one under a new key."
+        sentence = (
+            "Something was counted under this Idempotency-Key already: another request, or this one more than"
+            f" {settings.ANSWER_RETENTION_DAYS} days ago. Send what is new under a new key."
+        )
         raise ApiError(422, "idempotency_key_reused", sentence) from None
     except metering.ReservationClosedError:
         sentence = "This reservation was settled with other figures. Record further usage without it."

@@ -284,6 +284,20 @@ DEACTIVATED_RETENTION_DAYS = env.int("DEACTIVATED_RETENTION_DAYS", default=30)
 ANONYMOUS_RETENTION_DAYS = env.int("ANONYMOUS_RETENTION_DAYS", default=90)
 # Days in which an archive of one's data can be downloaded; then it is deleted.
 ARCHIVE_RETENTION_DAYS = env.int("ARCHIVE_RETENTION_DAYS", default=7)
+# Days for which the trail of an account is kept; the database itself lets nobody prune what is younger than 90.
+AUDIT_RETENTION_DAYS = max(90, env.int("AUDIT_RETENTION_DAYS", default=730))
+# Days for which a closed reservation can still be settled late or again, at least a week.
+RESERVATION_RETENTION_DAYS = max(7, env.int("RESERVATION_RETENTION_DAYS", default=90))
+# Days for which it is kept what each day and month of a limit came to; two months and more tell which comes next.
+WINDOW_RETENTION_DAYS = max(70, env.int("WINDOW_RETENTION_DAYS", default=400))
+# Days for which a repeat under an Idempotency-Key gets the first one's answer. The key itself is kept.
+ANSWER_RETENTION_DAYS = max(1, env.int("ANSWER_RETENTION_DAYS", default=90))
+# Days for which it is kept what a hand-over brought and what it could not.
+HANDOVER_RETENTION_DAYS = max(1, env.int("HANDOVER_RETENTION_DAYS", default=365))
+# Days for which a shared link is still listed after it ended.
+LINK_RETENTION_DAYS = max(0, env.int("LINK_RETENTION_DAYS", default=30))
+# Days for which jobs that are done can be looked at; those that failed stay.
+JOB_RETENTION_DAYS = max(0, env.int("JOB_RETENTION_DAYS", default=3))
 # Setting up or giving up a way in asks for the password or a second factor once more, unless that was minutes ago.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 MFA_ADAPTER = "accounts.mfa.MFAAdapter"

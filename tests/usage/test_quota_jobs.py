@@ -133,7 +133,7 @@ def test_the_worker_does_it_and_forgets_old_jobs(alice: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_events SET at = at - interval '4 days'")
 
-    work_off("wavelength.tasks.remove_old_jobs")
+    work_off("accounts.tasks.prune")
 
     assert (states(alice), open_windows(alice)) == (["expired"], 2)
     assert set(done.values()) == {"succeeded"}

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from chats.models import Chat, Message, SharedLink
 from tests.rows import stored
 from tests.wavelength.isolation import refused
@@ -88,6 +88,44 @@ def test_due_hands_out_no_more_than_asked(alice: User, bob: User) -> None:
         asked("SELECT due('rotation', -1, %s::uuid, 'another')", NOBODY)
 
 
+def pruned(kind: str, age: str, page: int = 0, *, only_count: bool = False) -> int:
+    call = f"SELECT taken FROM prune_old(%s, %s::interval, {page}, 256, {only_count})"
+    [(taken,)] = asked(call, kind, age)
+    return int(taken)
+
+
+@pytest.mark.parametrize("age", ["0", "-100 years", "1 day"])
+def test_nobody_prunes_a_trail_that_is_younger_than_90_days(alice: User, age: str) -> None:
+    with tenant(alice.pk):
+        for days in (89, 91):
+            AuditEvent.objects.create(user=alice, kind=f"test.{days}", at=timezone.now() - timedelta(days=days))
+    assert pruned("events", age, only_count=True) == 1
+    assert pruned("events", age) == 1
+    with tenant(alice.pk):
+        assert set(AuditEvent.objects.values_list("kind", flat=True)) == {"account.created", "test.89"}
+
+
+@pytest.mark.parametrize("kind", ["", "everything", "accounts_user", "events' OR true --", "ledger"])
+def test_pruning_knows_no_other_kind(alice: User, kind: str) -> None:
+    with refused("22023"):
+        pruned(kind, "0")
+
+
+@pytest.mark.parametrize("page", [10**6, 2**31])
+def test_pruning_looks_at_no_page_that_is_not_there(alice: User, page: int) -> None:
+    with tenant(alice.pk):
+        AuditEvent.objects.create(user=alice, kind="test.old", at=timezone.now() - timedelta(days=100))
+    assert pruned("events", "0", page) == 0
+
+
+def test_the_trail_is_deleted_in_no_other_way(alice: User) -> None:
+    with tenant(alice.pk):
+        with refused("42501"):
+            asked("DELETE FROM accounts_auditevent")
+        with refused("42501"):
+            asked("UPDATE accounts_auditevent SET kind = 'x'")
+
+
 def test_ring_keys_are_counted_without_names(alice: User, bob: User) -> None:
     [(ring_key, held)] = asked("SELECT * FROM ring_keys_in_use()")
     assert held == 2
@@ -128,7 +166,13 @@ def test_the_application_cannot_prepare_a_trap(alice: User, statement: str) -> N
 
 @pytest.mark.parametrize(
     "call",
-    ["ring_keys_in_use()", f"due('rotation', 1, '{NOBODY}'::uuid, '')", "search_chats('words', 1)", "shared_chat('')"],
+    [
+        "prune_old('events', '1 day', 0, 1, false)",
+        "ring_keys_in_use()",
+        f"due('rotation', 1, '{NOBODY}'::uuid, '')",
+        "search_chats('words', 1)",
+        "shared_chat('')",
+    ],
 )
 def test_only_the_application_may_call_them(call: str) -> None:
     with refused("42501", "operator"), connections["operator"].cursor() as cursor:

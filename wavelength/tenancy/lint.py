@@ -35,6 +35,7 @@ DEFINER_FUNCTIONS: Mapping[str, str] = {
     "ring_keys_in_use": "Counts data keys by the ring key that wraps them.",
     "record_failed_signin": "Adds one kind of event to the trail of an address's owner, for somebody not signed in.",
     "shared_chat": "Finds whose chat a link shows by the hash of its token; whoever opens it is nobody.",
+    "prune_old": "Takes rows that are older than a least age of their kind, whosever they are, and answers how many.",
     "erase_person": "Deletes a person whose erasure has begun and whose data key is gone, and says that it did.",
     "search_chats": "Full-text search: its operators are not leakproof, so a policy would hide the index.",
 }
