@@ -35,7 +35,8 @@ def outcomes(drills: Sequence[Drill], *, short: bool, seed: int) -> Iterator[tup
         names = [drill.name for drill in drills if drill.small_disk == small_disk]
         if not names:
             continue
-        for line in _lines_of([*names, "--seed", str(seed), *(["--short"] if short else [])]):
+        flags = [flag for flag, wanted in (("--short", short), ("--small-disk", small_disk)) if wanted]
+        for line in _lines_of([*names, "--seed", str(seed), *flags]):
             told = json.loads(line)
             yield named[told.pop("name")], Outcome(**told)
 

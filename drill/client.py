@@ -42,6 +42,10 @@ class Told:
             self._asked = max(self._asked, asked)
             self._news.notify_all()
 
+    def is_answered(self, *, asked_after: float) -> bool:
+        """Whether a request that was sent later than this was answered well."""
+        return self._asked >= asked_after
+
     def wait_for_answer(self, *, asked_after: float, patience: float = 120) -> float:
         """Seconds from then until a request that was sent later was answered well."""
         deadline = time.monotonic() + patience

@@ -1,6 +1,24 @@
 """Every drill, in the order in which they run."""
 
-from drill import database_restarted, web_killed
+from drill import (
+    clock_off,
+    database_restarted,
+    disk_full,
+    handover_killed,
+    network_gone,
+    schema_interrupted,
+    web_killed,
+)
 from drill.outcome import Drill
 
-DRILLS: tuple[Drill, ...] = (web_killed.DRILL, database_restarted.FAST, database_restarted.IMMEDIATE)
+DRILLS: tuple[Drill, ...] = (
+    web_killed.DRILL,
+    database_restarted.FAST,
+    database_restarted.IMMEDIATE,
+    network_gone.CUT,
+    network_gone.SILENT,
+    clock_off.DRILL,
+    schema_interrupted.DRILL,
+    handover_killed.DRILL,
+    disk_full.DRILL,
+)

@@ -1,9 +1,6 @@
-"""A hand-over that is killed, and one that is not alone."""
+"""A hand-over that is not alone. One that is killed: drill/handover_killed.py."""
 
 import json
-import random
-import subprocess
-import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,52 +11,16 @@ from django.conf import settings
 from accounts.models import Profile, User
 from apikeys import vault
 from apikeys.models import ApiKey
-from chats.models import Chat, Handover, Message
+from chats.models import Chat, Message
 from tests import samples
-from tests.conftest import make_person, signed_in
-from tests.processes import ROOT, environment, serve
+from tests.conftest import signed_in
+from tests.processes import serve
 from tests.samples import RICH
 from usage.models import UsageRecord
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
 
-PEOPLE = 10
-KILLS = 10  # of each
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
-
-
-def test_a_hundred_kills_and_one_retry_leave_the_same_rows() -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  (to run it again)
-    people = [make_person(f"person{number}@example.com", "Somebody") for number in range(PEOPLE + 1)]
-    for person in people:
-        delete_a_key(person)
-
-    command = [sys.executable, "-m", "tests.chats.killed", str(seed), str(KILLS), *(str(one.pk) for one in people)]
-    run = subprocess.run(
-        command,
-        check=False,
-        cwd=ROOT,
-        env=environment(DJANGO_SETTINGS_MODULE="wavelength.settings"),
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-
-    assert run.returncode == 0, run.stderr
-    outcome = json.loads(run.stdout.splitlines()[-1])
-    assert outcome["killed"] == PEOPLE * KILLS
-    undisturbed = rows_of(people[0])
-    assert len(undisturbed["chats"]) == RICH.chats
-    assert len(undisturbed["messages"]) == RICH.messages
-    assert len(undisturbed["keys"]) == RICH.keys - 1
-    assert undisturbed["history"]
-    interrupted = 0
-    for person in people[1:]:
-        assert rows_of(person) == undisturbed
-        with tenant(person.pk):
-            interrupted += Handover.objects.filter(finished_at=None, done_chats__gt=0).count()
-    assert interrupted, "no hand-over was killed between two chunks: the test tells nothing"
 
 
 def test_four_at_once_leave_one_copy(alice: User, bob: User) -> None:

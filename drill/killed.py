@@ -1,6 +1,6 @@
-"""Takes payloads over in processes that are killed at random moments; run by test_handover_interrupt.py.
+"""Takes payloads over in processes that are killed at random moments; run by drill/handover_killed.py.
 
-`python -m tests.chats.killed SEED KILLS PERSON…` leaves the first person's hand-over alone. For each other person
+`python -m drill.killed SEED KILLS PERSON…` leaves the first person's hand-over alone. For each other person
 it starts KILLS hand-overs of the rich sample and kills each with SIGKILL, then lets one run to its end. Writes a
 line of JSON with what happened.
 """
