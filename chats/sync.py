@@ -6,14 +6,16 @@ state. A payload is read and checked as a whole first (`chats/payload.py`), then
 """
 
 import mmap
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from django.db import DatabaseError, IntegrityError
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.http import UnreadablePostError
 
 from accounts import audit
 from accounts.arrivals import claim
@@ -22,13 +24,14 @@ from apikeys.models import ApiKey
 from chats import browser_config
 from chats.loading import Loaded
 from chats.models import Chat, Handover, Source
-from chats.payload import MAX_BYTES, Fault, Payload
-from chats.scanning import Buffer
+from chats.payload import MAX_BYTES, Fault, Payload, ShapeError, TooLargeError
+from chats.scanning import Buffer, NotJsonError
 from chats.spool import CHUNK_MESSAGES, Chunk, Spool
 from chats.staging import staging
 from chats.tasks import index_later
 from wavelength.ids import uuid7
 from wavelength.metrics import HANDOVERS
+from wavelength.tallies import Happened, tally
 from wavelength.tenancy import tenant
 
 READ_BYTES = 1024 * 1024
@@ -38,6 +41,18 @@ TWICE = "stands in the payload twice, by its own id and by the one it is shown w
 
 class BodyTooLargeError(Exception):
     """The body is larger than a payload may be."""
+
+
+# Why nothing of a payload could be taken, as the analytics say it.
+REASONS: Final[Sequence[tuple[type[Exception], str]]] = (
+    (BodyTooLargeError, "larger than 100 MiB"),
+    (UnreadablePostError, "did not arrive whole"),
+    (NotJsonError, "not JSON"),
+    (ShapeError, "not a hand-over"),
+    (TooLargeError, "too many chats or messages"),
+    (DatabaseError, "the database"),
+    (Exception, "a fault of ours"),
+)
 
 
 @dataclass(slots=True)
@@ -92,7 +107,7 @@ def take_over(
     store = store or source in (Source.COMMAND, Source.DEMO)
     with ExitStack() as stack:
         # The database takes the first chunk while the rest is being read, and keeps nothing when that fails.
-        with tenant(user_id), staging(user_id) as staged:
+        with _failures_told(Exception), tenant(user_id), staging(user_id) as staged:
             spool = Spool(staged, chunk_messages)
             payload = stack.enter_context(Payload(body, user_id=user_id, sink=spool, store=store))
             first, *others = spool.chunks
@@ -134,8 +149,14 @@ def status_of(user_id: UUID) -> Status:
 def read_body(stream: BinaryIO, length: int | None) -> mmap.mmap:
     """The body in memory, because it carries keys; close it when done.
 
-    `length` is what was announced, None when nothing was. Raises BodyTooLargeError, before reading when announced.
+    `length` is what was announced, None when nothing was. Raises BodyTooLargeError, before reading when announced, or
+    UnreadablePostError.
     """
+    with _failures_told(BodyTooLargeError, UnreadablePostError):
+        return _read(stream, length)
+
+
+def _read(stream: BinaryIO, length: int | None) -> mmap.mmap:
     if length is not None and length > MAX_BYTES:
         raise BodyTooLargeError
     # Pages of it come into being as they are written.
@@ -152,6 +173,18 @@ def read_body(stream: BinaryIO, length: int | None) -> mmap.mmap:
         memory.close()
         raise
     return memory
+
+
+@contextmanager
+def _failures_told(*kinds: type[Exception]) -> Iterator[None]:
+    """Counts what fails here for the analytics: what fails later leaves a hand-over that stopped."""
+    try:
+        yield
+    except kinds as error:
+        # Where a name is taken, it was sent twice and the other one does it.
+        if not isinstance(error, IntegrityError):
+            tally(Happened("handover.failed", next(why for kind, why in REASONS if isinstance(error, kind))))
+        raise
 
 
 def _start(user_id: UUID, source: Source, size: int, payload: Payload, reference: UUID | None) -> Handover:

@@ -26,6 +26,7 @@ SETTINGS = {
     "TRUSTED_ORIGINS": "https://chat.example.com",
     "EMAIL_URL": "memorymail://",
     "LOG_REQUESTS": "false",
+    "TALLY_SECONDS": "0",
     "REDIS_URL": "",
     "GOOGLE_CLIENT_ID": "google-client",
     "GOOGLE_CLIENT_SECRET": "google-client-secret",

@@ -19,6 +19,7 @@ from django.utils.crypto import salted_hmac
 
 from usage.models import AnonymousDay
 from wavelength.metrics import QUOTA_REFUSALS
+from wavelength.tallies import Happened, tally
 
 DAILY_MESSAGES: Final = 50
 ID_LENGTH: Final = 200
@@ -83,6 +84,7 @@ def count_message(*, anonymous_id: str | None, address: str, at: datetime | None
     allowance = _allowance(name, day, messages)
     if refused:
         QUOTA_REFUSALS.labels("anonymous").inc()
+        tally(Happened("refusal", "anonymous"))
         raise AnonymousLimitError(_SENTENCES[refused], allowance)
     return allowance
 

@@ -20,6 +20,7 @@ from usage.bulk import Batch, moment_of
 from usage.models import Source
 from wavelength.ids import uuid7
 from wavelength.metrics import QUOTA_REFUSALS, USAGE_RECORDED
+from wavelength.tallies import Happened, tally
 from wavelength.tenancy import ask_entering, current_tenant, tenant
 
 RESERVATION_SECONDS: Final = 600  # longer than any provider's timeout
@@ -164,6 +165,7 @@ def reserve(
     answer = orjson.loads(said)
     if "refusals" in answer:
         QUOTA_REFUSALS.labels("person").inc()
+        tally(Happened("refusal", "person"))
         raise QuotaExceededError([refusal(row) for row in answer["refusals"]])
     return Reservation(UUID(answer["id"]), datetime.fromisoformat(answer["expiresAt"]))
 

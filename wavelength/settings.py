@@ -69,6 +69,8 @@ ANONYMOUS_ADDRESS_DAILY_LIMIT = env.int("ANONYMOUS_ADDRESS_DAILY_LIMIT", default
 METRICS_ALLOW_IPS = env.list("METRICS_ALLOW_IPS", default=[]) or ["127.0.0.0/8", "::1/128"]
 WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)
 LOG_REQUESTS = env.bool("LOG_REQUESTS", default=True)
+# How often each process adds what it tallied to the analytics, and so how much of it a SIGKILL loses; 0 is never.
+TALLY_SECONDS = env.float("TALLY_SECONDS", default=20)
 SLOW_QUERY_SECONDS = env.int("SLOW_QUERY_MS", default=500) / 1000
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 # Open pages that one process keeps up to date by a stream, which takes one of its threads: never more than half of
@@ -282,6 +284,8 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
 DEACTIVATED_RETENTION_DAYS = env.int("DEACTIVATED_RETENTION_DAYS", default=30)
 # Days for which it is kept that a browser without an account was here, and how many messages it sent.
 ANONYMOUS_RETENTION_DAYS = env.int("ANONYMOUS_RETENTION_DAYS", default=90)
+# Days for which the figures of the whole service are kept that the analytics in the admin show; they tell of nobody.
+ANALYTICS_RETENTION_DAYS = env.int("ANALYTICS_RETENTION_DAYS", default=400)
 # Days in which an archive of one's data can be downloaded; then it is deleted.
 ARCHIVE_RETENTION_DAYS = env.int("ARCHIVE_RETENTION_DAYS", default=7)
 # Days for which the trail of an account is kept; the database itself lets nobody prune what is younger than 90.

@@ -1,4 +1,4 @@
-"""Each request seen from outside all else: one line in the log, and what it adds to the metrics."""
+"""Each request seen from outside all else: one line in the log, and what it adds to the metrics and the analytics."""
 
 import logging
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 
 from wavelength.caller import Caller, serving
 from wavelength.metrics import DATABASE_QUERIES, DATABASE_SECONDS, REQUESTS
+from wavelength.tallies import Served, tally
 
 if TYPE_CHECKING:
     from wavelength.tenancy.base import DatabaseWrapper
@@ -52,6 +53,7 @@ def _tell(request: HttpRequest, response: HttpResponseBase, took: float, asked: 
     if asked:
         queries.inc(asked)
         seconds.inc(waited)
+    tally(Served(route, took, response.status_code >= 500))
     if not settings.LOG_REQUESTS:
         return
     told = {

@@ -172,6 +172,7 @@ def test_the_application_cannot_prepare_a_trap(alice: User, statement: str) -> N
         f"due('rotation', 1, '{NOBODY}'::uuid, '')",
         "search_chats('words', 1)",
         "shared_chat('')",
+        "collect_metrics('hours', now(), now())",
     ],
 )
 def test_only_the_application_may_call_them(call: str) -> None:

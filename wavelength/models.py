@@ -1,0 +1,29 @@
+"""What this app keeps: figures about the whole service, which tell of nobody."""
+
+from typing import ClassVar, Final
+
+from django.db import models
+
+NAME_LENGTH: Final = 32
+LABEL_LENGTH: Final = 200
+
+
+class SystemMetric(models.Model):
+    """One figure of one hour, such as how often a route was asked for; `label` says of what, by a word of ours.
+
+    `hour` is when the hour starts; after a week a day's hours are one row at its midnight of UTC (wavelength/
+    collecting.py). Figures of whole days and weeks stand at their first hour. No id, address or text of anybody stands
+    here, so it carries no policy.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = ("name", "hour", "label", "value")
+
+    # The name leads: a page reads stretches of time of a few names.
+    pk = models.CompositePrimaryKey("name", "hour", "label")
+    name = models.CharField(max_length=NAME_LENGTH)
+    hour = models.DateTimeField()
+    label = models.CharField(max_length=LABEL_LENGTH, blank=True)
+    value = models.DecimalField(max_digits=36, decimal_places=12)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}, {self.hour:%Y-%m-%d %H:%M}"
