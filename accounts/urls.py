@@ -4,6 +4,7 @@ from django.urls import path
 
 from accounts import privacy_views, security_views, views
 from accounts.arriving import arrival
+from accounts.mail_views import mail_end
 
 app_name = "accounts"
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
     path("profile/avatar/", views.avatar, name="avatar"),
     path("profile/avatar/deletion/", views.avatar_deletion, name="avatar-deletion"),
     path("profile/<slug:name>/", views.section, name="profile-section"),
+    path("mails/<str:token>/end/", mail_end, name="mail-end"),
     path("security/", security_views.security, name="security"),
     path("security/activity/", security_views.activity, name="activity-list"),
     path("security/browsers/<int:browser_id>/end/", security_views.browser_end, name="browser-end"),

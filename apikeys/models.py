@@ -56,7 +56,8 @@ class ApiKey(TenantModel):
 
     `is_valid` is what the provider last said, None until it was asked. `base_url` is empty for the
     provider's own address. Limits are requests a day and a month in the owner's time zone; usage/keys.py keeps
-    them as quotas, in which the requests are counted. `last_used` is when the server itself took the key out.
+    them as quotas, in which the requests are counted. `last_used` is when the server itself took the key out,
+    and `failure_told_at` when its owner was written to that it fails, null again once it works.
     """
 
     operator_columns: ClassVar[tuple[str, ...]] = (
@@ -76,6 +77,7 @@ class ApiKey(TenantModel):
     last_validated = models.DateTimeField(null=True)
     is_valid = models.BooleanField(null=True)
     validation_error = models.CharField(max_length=300, null=True)
+    failure_told_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -90,6 +92,14 @@ class ApiKey(TenantModel):
 
     class Meta:
         verbose_name = "provider key"
+        # Nearly empty: whoever has to be told.
+        indexes = [
+            models.Index(
+                fields=["user"],
+                condition=models.Q(is_active=True, is_valid=False, failure_told_at=None),
+                name="apikey_failure_untold",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["user", "id"], name="apikey_user_id"),
             models.UniqueConstraint(fields=["user", "provider", "key_name"], name="apikey_name_unique"),

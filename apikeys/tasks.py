@@ -5,7 +5,10 @@ from uuid import UUID
 from procrastinate.contrib.django import app
 
 from accounts.due import people_due
+from accounts.mails import write_to_all
+from accounts.models import Mail
 from apikeys import validation
+from apikeys.key_mails import news_of_keys
 
 
 @app.periodic(cron="17 4 * * *")
@@ -20,3 +23,10 @@ def validate_due_keys(timestamp: int) -> None:
 def validate_keys_of(user_id: str) -> None:
     """Ask about one person's active keys."""
     validation.validate_all(user_id=UUID(user_id))
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queueing_lock="mail-keys")
+def mail_keys(timestamp: int) -> None:
+    """Write to people whose keys stopped working."""
+    write_to_all(Mail.KEY, news_of_keys, due="key_mails")

@@ -56,6 +56,8 @@ def validate_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
             asked.update(validation_error=verdict.sentence)
         else:
             asked.update(is_valid=verdict.works, validation_error=verdict.sentence, last_validated=Now())
+        if verdict.works:
+            asked.update(failure_told_at=None)
         return vault.key_of(user_id=user_id, key_id=key_id)
 
 

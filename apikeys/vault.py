@@ -276,6 +276,8 @@ def _believe(key: ApiKey, verdict: Verdict | None) -> None:
     key.is_valid = verdict.works if verdict else None
     key.validation_error = verdict.sentence if verdict else None
     key.last_validated = Now() if verdict and verdict.works is not None else None
+    # Whoever enters a key reads what its provider says: that it fails is no news then.
+    key.failure_told_at = Now() if key.is_valid is False else None
 
 
 def _known(fingerprint: bytes) -> Outcome | None:

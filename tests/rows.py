@@ -17,6 +17,7 @@ from usage.models import (
     IdempotentRequest,
     Period,
     QuotaLimit,
+    QuotaNotice,
     QuotaWindow,
     Reservation,
     UsageRecord,
@@ -116,6 +117,13 @@ def _quota_limit(person: User) -> QuotaLimit:
     return QuotaLimit(user=person, period=Period.DAILY, provider=uuid4().hex)
 
 
+def _stored_limit(person: User) -> QuotaLimit:
+    limit = _quota_limit(person)
+    with tenant(person.pk):
+        limit.save(force_insert=True)
+    return limit
+
+
 def _quota_window(person: User) -> QuotaWindow:
     return QuotaWindow(
         user=person,
@@ -156,6 +164,7 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     UsageRecord: _usage_record,
     QuotaLimit: _quota_limit,
     QuotaWindow: _quota_window,
+    QuotaNotice: lambda person: QuotaNotice(user=person, limit=_stored_limit(person), ends_at=MOMENT, level=80),
     Reservation: _reservation,
     AdviceDismissal: lambda person: AdviceDismissal(
         user=person, kind=AdviceKind.DAY, subject=uuid4().hex, until=MOMENT + timedelta(days=30)

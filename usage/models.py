@@ -148,6 +148,25 @@ class QuotaWindow(TenantModel):
         return f"{self.starts_at:%Y-%m-%d %H:%M} to {self.ends_at:%Y-%m-%d %H:%M}"
 
 
+class QuotaNotice(TenantModel):
+    """That the person was written to about a limit: of its window that ends at `ends_at`, when `level` % were used."""
+
+    operator_columns: ClassVar[tuple[str, ...]] = ()
+
+    limit = models.ForeignKey(
+        QuotaLimit, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+    ends_at = models.DateTimeField()
+    level = models.SmallIntegerField()
+    told_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "limit"], name="quotanotice_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.level} % until {self.ends_at:%Y-%m-%d %H:%M}"
+
+
 class Reservation(TenantModel):
     """Room set aside in `windows` for one request under way; it ends settled, released or expired."""
 

@@ -8,7 +8,10 @@ from django.db import DatabaseError
 from procrastinate.contrib.django import app
 
 from accounts.due import people_due
+from accounts.mails import write_to_all
+from accounts.models import Mail
 from usage import metering, quotas
+from usage.quota_mails import news_of_quotas
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,14 @@ def expire_reservations(timestamp: int) -> None:
 def open_windows(timestamp: int) -> None:
     """Begin the quotas' new days and months; at every quarter, because that is when midnights are."""
     _for_each("windows", lambda user_id: quotas.catch_up(user_id=user_id))
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(queueing_lock="mail-quotas")
+def mail_quotas(timestamp: int) -> None:
+    """Write to people whose limits come to be used up: of the last hours' usage, and once an hour of all there is."""
+    detail = "" if timestamp % 3600 == 0 else "recent"
+    write_to_all(Mail.QUOTA, news_of_quotas, due="quota_mails", detail=detail)
 
 
 def _for_each(kind: str, work: Callable[[UUID], object]) -> None:

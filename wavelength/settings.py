@@ -402,6 +402,7 @@ USE_I18N = USE_TZ = True
 
 # Without EMAIL_URL mails are printed where the server runs: enough to click a link, loses nothing.
 vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+EMAIL_TIMEOUT = 15  # seconds; without one, a server that says nothing would hold the worker for ever
 CACHES = {
     "default": env.cache_url_config(REDIS_URL)
     if REDIS_URL

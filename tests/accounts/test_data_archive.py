@@ -248,7 +248,7 @@ def test_a_failure_is_told_and_can_be_asked_again(
 def test_it_is_deleted_in_time(alice: User, as_alice: Client) -> None:
     made(alice)
     assert list(people_due("archives")) == []
-    change(alice, expires_at=timezone.now() - timedelta(seconds=1))
+    change(alice, expires_at=timezone.now() - timedelta(hours=1))
     confirm(as_alice)
     assert as_alice.get(reverse(FILE)).status_code == 404
     mind_archives(timestamp=0)

@@ -282,7 +282,7 @@ def test_the_worker_does_the_daily_job(alice: User, add: Add, openai: ProviderSe
         assert ApiKey.objects.get().is_valid is True
     with connection.cursor() as cursor:
         # A worker also begins what is due at every minute.
-        cursor.execute("SELECT status::text, args::text FROM procrastinate_jobs WHERE task_name LIKE 'apikeys.%'")
+        cursor.execute("SELECT status::text, args::text FROM procrastinate_jobs WHERE task_name LIKE '%.validate_%'")
         jobs = cursor.fetchall()
     assert [status for status, _ in jobs] == ["succeeded"] * 2
     assert SECRETS["openai"] not in str(jobs)

@@ -38,6 +38,7 @@ OUTSIDE = (
     "/nothing/",
     "/offline/",
     "/shared/nothing/",
+    "/mails/nothing/end/",
 )
 INSIDE = (
     "/",

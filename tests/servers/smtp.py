@@ -32,10 +32,14 @@ class Letter:
 
 
 class MailServer:
-    """An SMTP server that runs while its `with` block does; `EMAIL_URL` is `.url`."""
+    """An SMTP server that runs while its `with` block does; `EMAIL_URL` is `.url`.
+
+    `refusals` are recipients that it does not take, and what it answers then.
+    """
 
     def __init__(self) -> None:
         self.letters: list[Letter] = []
+        self.refusals: dict[str, str] = {}
         self._arrived = threading.Condition()
         self._smtp = _Smtp(self)
         self.port = int(self._smtp.server_address[1])
@@ -93,7 +97,7 @@ class _Conversation(socketserver.StreamRequestHandler):
                     self._say("250 OK")
                 case "RCPT":
                     recipients.append(_address(rest))
-                    self._say("250 OK")
+                    self._say(self.server.mail.refusals.get(recipients[-1], "250 OK"))
                 case "DATA":
                     self._say("354 End with a line that holds only a dot")
                     message = email.message_from_bytes(self._data(), policy=email.policy.default)

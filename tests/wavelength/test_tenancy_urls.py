@@ -40,6 +40,7 @@ OTHER: dict[str, str] = {
     r"accounts/^confirm-email/(?P<key>[-:\w]+)/$": "A signed token from a mail.",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "A signed token from a mail.",
     "profile/<slug:name>/": "A section of one's own profile.",
+    "mails/<str:token>/end/": "A signed token from a mail.",
     "shared/<str:token>/": "A random token: whoever has the link may read the chat.",
     "media/avatars/<uuid:picture>.webp": "A picture for whoever knows its random name, as pages show it to others.",
 }
