@@ -32,6 +32,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "accounts_session": "Its key would sign in; the browsers stand in usersessions_usersession.",
     "chats_message": "In chats/chats.json, chats/deleted.json and chats/*.md.",
     "chats_searchentry": "An index made from the messages.",
+    "usage_closedday": "Sums of usage.csv, kept for speed.",
     "django_admin_log": "What administrators did in the admin, which is the operator's.",
 }
 # What signs in or opens something; binary columns (envelopes, fingerprints, hashes) are left out everywhere.

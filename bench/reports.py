@@ -80,16 +80,17 @@ def _people(stage: Stage) -> list[Person]:
 
 
 def _keep_few(stage: Stage, person: Person) -> None:
-    """The person's rows again, in a ledger of the same shape with fewer people."""
-    table = f"{SMALL}.usage_usagerecord"
+    """The person's rows again, in a ledger of the same shape with fewer people, and room for their closed days."""
+    ledger, closed = (f"{SMALL}.{name}" for name in ("usage_usagerecord", "usage_closedday"))
     with psycopg.connect(stage.urls["DATABASE_OWNER_URL"], autocommit=True) as owner:
         owner.execute(f"CREATE SCHEMA {SMALL}")
         owner.execute(f"GRANT USAGE ON SCHEMA {SMALL} TO wl_app")
-        owner.execute(f"CREATE TABLE {table} (LIKE usage_usagerecord INCLUDING ALL)")
-        owner.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        owner.execute(f"CREATE POLICY tenant ON {table} TO wl_app USING ({IS_TENANT})")
-        owner.execute(f"GRANT SELECT ON {table} TO wl_app")
-    keep_ledger(stage.urls["DATABASE_OWNER_URL"], [person], others=FEW // ROWS - 1, table=table)
+        for table in (ledger, closed):
+            owner.execute(f"CREATE TABLE {table} (LIKE public.{table.split('.')[1]} INCLUDING ALL)")
+            owner.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+            owner.execute(f"CREATE POLICY tenant ON {table} TO wl_app USING ({IS_TENANT})")
+            owner.execute(f"GRANT SELECT, INSERT, DELETE ON {table} TO wl_app")
+    keep_ledger(stage.urls["DATABASE_OWNER_URL"], [person], others=FEW // ROWS - 1, table=ledger)
 
 
 ROW = Row(

@@ -14,6 +14,7 @@ from chats.models import Chat, Handover, Message, SearchEntry, SharedLink, Sourc
 from usage.models import (
     AdviceDismissal,
     AdviceKind,
+    ClosedDay,
     IdempotentRequest,
     Period,
     QuotaLimit,
@@ -166,6 +167,20 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     QuotaWindow: _quota_window,
     QuotaNotice: lambda person: QuotaNotice(user=person, limit=_stored_limit(person), ends_at=MOMENT, level=80),
     Reservation: _reservation,
+    ClosedDay: lambda person: ClosedDay(
+        user=person,
+        day=MOMENT.date(),
+        zone="UTC",
+        provider="openai",
+        model=uuid4().hex,
+        source=UsageSource.CLIENT,
+        request_count=1,
+        unpriced_requests=0,
+        input_tokens=1,
+        output_tokens=1,
+        reasoning_tokens=0,
+        cached_tokens=0,
+    ),
     AdviceDismissal: lambda person: AdviceDismissal(
         user=person, kind=AdviceKind.DAY, subject=uuid4().hex, until=MOMENT + timedelta(days=30)
     ),

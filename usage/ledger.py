@@ -1,4 +1,4 @@
-"""Whether what quotas say was used is what the ledger holds, and what they have reserved is what is under way."""
+"""Whether what quotas and closed days say was used is what the ledger holds, and what is reserved is under way."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,10 +47,43 @@ COMPARED: Final = """
      ORDER BY w.starts_at, l.period, l.provider, l.model, l.api_key_id
 """
 
+# Every closed day beside the ledger's rows of it, those of which one is missing too.
+DAYS: Final = """
+    WITH closed AS (
+        SELECT * FROM usage_closedday WHERE user_id = %(person)s
+    ), told AS (
+        SELECT (r.hour AT TIME ZONE newest.zone)::date AS day, r.provider, r.model, r.source,
+               sum(r.request_count) AS request_count, sum(r.unpriced_requests) AS unpriced_requests,
+               sum(r.input_tokens) AS input_tokens, sum(r.output_tokens) AS output_tokens,
+               sum(r.reasoning_tokens) AS reasoning_tokens, sum(r.cached_tokens) AS cached_tokens,
+               sum(r.total_cost) AS total_cost
+          FROM usage_usagerecord r, (SELECT day, zone FROM closed ORDER BY day DESC LIMIT 1) AS newest
+         WHERE r.user_id = %(person)s AND (r.hour AT TIME ZONE newest.zone)::date <= newest.day
+         GROUP BY 1, 2, 3, 4
+    )
+    SELECT day, provider, model, source, f.faults
+      FROM closed FULL JOIN told USING (day, provider, model, source),
+           LATERAL (
+               SELECT array_agg(format('%%s are %%s and should be %%s', what,
+                                       coalesce(trim_scale(kept)::text, 'unknown'),
+                                       coalesce(trim_scale(ledger)::text, 'unknown'))) AS faults
+                 FROM (VALUES
+                       ('requests', closed.request_count::numeric, told.request_count::numeric),
+                       ('requests without a price', closed.unpriced_requests, told.unpriced_requests),
+                       ('input tokens', closed.input_tokens, told.input_tokens),
+                       ('output tokens', closed.output_tokens, told.output_tokens),
+                       ('reasoning tokens', closed.reasoning_tokens, told.reasoning_tokens),
+                       ('cached tokens', closed.cached_tokens, told.cached_tokens),
+                       ('dollars', closed.total_cost, told.total_cost)) AS v (what, kept, ledger)
+                WHERE kept IS DISTINCT FROM ledger) AS f
+     WHERE f.faults IS NOT NULL
+     ORDER BY day, provider, model, source
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How many windows of a person were compared; each one that differs, in a line that says how."""
+    """How many windows of a person were compared; each one or closed day that differs, in a line that says how."""
 
     windows: int
     differences: Sequence[str]
@@ -67,11 +100,17 @@ class _Window(NamedTuple):
 
 
 def check(*, user_id: UUID) -> Checked:
-    """Compare each window of a person with the ledger's rows of its time, and with the open reservations in it."""
+    """Compare each window and each closed day of a person with the ledger's rows of its time, windows also with the
+    open reservations in them."""
     with tenant(user_id), connections["default"].cursor() as cursor:
         cursor.execute(COMPARED, [user_id])
         windows = [_Window(*row) for row in cursor.fetchall()]
-    return Checked(len(windows), [_line(window, window.faults) for window in windows if window.faults])
+        cursor.execute(DAYS, {"person": user_id})
+        days = cursor.fetchall()
+    differences = [_line(window, window.faults) for window in windows if window.faults]
+    for day, provider, model, source, faults in days:
+        differences.append(f"closed day {day} {provider} {model} ({source}): {', '.join(faults)}")
+    return Checked(len(windows), differences)
 
 
 def _line(window: _Window, faults: Sequence[str]) -> str:

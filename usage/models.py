@@ -75,6 +75,39 @@ class UsageRecord(TenantModel):
         return f"{self.provider} {self.model}, {self.hour:%Y-%m-%d %H:%M} ({self.source})"
 
 
+class ClosedDay(TenantModel):
+    """What the ledger holds of one of a person's days that is over, in one row for each provider, model and source.
+
+    Made from the ledger when the person looks (`usage_close_days`) and dropped when something is told late
+    (`usage_reopen_days`): up to the newest of them no day is missing, and none is of another `zone`. Nothing is lost
+    with them.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = ()
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT", "DELETE")
+
+    day = models.DateField()
+    zone = models.CharField(max_length=64)
+    provider = models.CharField(max_length=NAME_LENGTH)
+    model = models.CharField(max_length=NAME_LENGTH)
+    source = models.CharField(max_length=16, choices=Source)
+    request_count = models.BigIntegerField()
+    unpriced_requests = models.BigIntegerField()
+    input_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    cached_tokens = models.BigIntegerField()
+    total_cost = models.DecimalField(max_digits=36, decimal_places=12, null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "day", "provider", "model", "source"], name="closedday_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}, {self.day} ({self.source})"
+
+
 class QuotaLimit(TenantModel):
     """What a person may use in a period: of everything, of a provider, of one model, or through one key.
 

@@ -4,6 +4,7 @@ Hypothesis makes up the orders; a model in Python keeps what was counted, and wh
 tries far more of them.
 """
 
+import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -252,6 +253,17 @@ class Metering(RuleBasedStateMachine):
         metering.expire(user_id=self.id, at=self.now)
         with tenant(self.id):
             assert not Reservation.objects.filter(state="open", expires_at__lte=self.now).exists()
+
+    @rule()
+    def look_at_the_report(self) -> None:
+        """Closes the days that are over, of which `ledger.check` then knows whether they are as the ledger's."""
+        with tenant(self.id), connections["default"].cursor() as cursor:
+            cursor.execute("SELECT usage_report(%s, 'all', '', '', %s)::text", [self.id, self.now])
+            report = json.loads(cursor.fetchone()[0], parse_float=Decimal)
+        shown = [one for one in self.counted if one.at <= self.now]
+        assert report["totals"]["requests"] == sum(one.requests for one in shown)
+        assert sum(day["tokens"] for day in report["dailyUsage"]) == sum(one.tokens for one in shown)
+        assert sum(model["cost"] for model in report["breakdown"]["models"]) == sum(one.cost for one in shown)
 
     # What changes around it
 

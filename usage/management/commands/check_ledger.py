@@ -11,7 +11,7 @@ from usage import ledger
 
 
 class Command(BaseCommand):
-    help = "Compare every quota's window with the ledger and the open reservations; exits 1 on any difference."
+    help = "Compare quotas' windows and closed days with the ledger and open reservations; exits 1 on any difference."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--user", metavar="EMAIL", help="only this person")
