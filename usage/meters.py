@@ -41,8 +41,9 @@ class ShownMeter:
 
 @dataclass(frozen=True, slots=True)
 class ShownWindow:
-    """A day or month of a quota: what was used, and how much of today's limits that is, the nearest of them.
+    """A day or month of a quota: what was used, and how much of the limits of that time it is, the nearest of them.
 
+    `share` is a dash where nothing was limited then.
     `bar` draws it in a chart of 600 by 120 whose upper edge is the limit; `state` is ok, warning or exceeded.
     """
 
@@ -116,7 +117,7 @@ def _windows(quota: Quota, windows: Sequence[PastWindow]) -> list[ShownWindow]:
     shown = []
     for place, window in enumerate(windows[-places:], places - min(places, len(windows))):
         share = _share(quota, window)
-        height = min(share, Decimal(1)) * HEIGHT
+        height = min(share or Decimal(0), Decimal(1)) * HEIGHT
         x, bar = (place + GAP) * width, width * (1 - 2 * GAP)
         shown.append(
             ShownWindow(
@@ -124,23 +125,24 @@ def _windows(quota: Quota, windows: Sequence[PastWindow]) -> list[ShownWindow]:
                 requests=window.requests,
                 tokens=window.tokens,
                 cost=window.cost,
-                share=percent(share, 1),
-                state="exceeded" if share >= 1 else "warning" if share >= NEAR else "ok",
+                share="–" if share is None else percent(share, 1),
+                state=_state(share or Decimal(0)),
                 bar=f"M{x:.1f} {HEIGHT}v{-height:.2f}h{bar:.1f}v{height:.2f}z" if height else "",
             )
         )
     return shown[::-1]
 
 
-def _share(quota: Quota, window: PastWindow) -> Decimal:
-    """Of the limits of today, the nearest one: how much of it was used; nothing is left of a limit of 0."""
-    figures = (
-        (window.requests, quota.request_limit),
-        (window.tokens, quota.token_limit),
-        (window.cost, quota.cost_limit),
-    )
+def _share(quota: Quota, window: PastWindow) -> Decimal | None:
+    """Of the limits at its end, the nearest one: how much of it was used; nothing is left of a limit of 0."""
+    limits = window.limits_then or (quota.request_limit, quota.token_limit, quota.cost_limit)
+    figures = zip((window.requests, window.tokens, window.cost), limits, strict=True)
     shares = [Decimal(used) / Decimal(limit) if limit else Decimal(1) for used, limit in figures if limit is not None]
-    return max(shares, default=Decimal(0))
+    return max(shares, default=None)
+
+
+def _state(share: Decimal) -> str:
+    return "exceeded" if share >= 1 else "warning" if share >= NEAR else "ok"
 
 
 def _name(period: str, window: PastWindow) -> str:

@@ -150,7 +150,11 @@ class QuotaLimit(TenantModel):
 
 
 class QuotaWindow(TenantModel):
-    """One day or month of a limit, `starts_at` to before `ends_at`: what was used of it, and what is reserved."""
+    """One day or month of a limit, `starts_at` to before `ends_at`: what was used of it, and what is reserved.
+
+    `limits_then` are the requests, tokens and US dollars that it allowed at its end, null for any amount. They are
+    written when the limit changes afterwards: where there are none, the limit is still what it was.
+    """
 
     operator_columns: ClassVar[tuple[str, ...]] = (
         "id", "user_id", "limit_id", "starts_at", "ends_at", "used_requests", "used_tokens", "used_cost",
@@ -168,6 +172,7 @@ class QuotaWindow(TenantModel):
     reserved_requests = models.BigIntegerField(db_default=0)
     reserved_tokens = models.BigIntegerField(db_default=0)
     reserved_cost = models.DecimalField(max_digits=36, decimal_places=12, db_default=0)
+    limits_then = ArrayField(models.DecimalField(max_digits=36, decimal_places=12, null=True), null=True)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -29,6 +29,16 @@ MOST_TOKENS: Final = 10**15
 MOST_COST: Final = Decimal(10**9)
 SMALLEST_COST: Final = Decimal("1e-12")
 
+# Once for each window: one that ended before an earlier change has its own already.
+KEEP_LIMITS: Final = """
+    UPDATE usage_quotawindow w
+       SET limits_then = ARRAY[l.request_limit::numeric, least(l.token_limit, l.own_token_limit)::numeric,
+                               least(l.cost_limit, l.own_cost_limit)]
+      FROM usage_quotalimit l
+     WHERE l.user_id = w.user_id AND l.id = w.limit_id
+       AND w.user_id = %s AND w.limit_id = %s AND w.ends_at <= now() AND w.limits_then IS NULL
+"""
+
 
 class Allowance(NamedTuple):
     """Requests, tokens and US dollars in one period."""
@@ -76,13 +86,15 @@ class Quota:
 
 
 class PastWindow(NamedTuple):
-    """What was used of a limit in one of its windows."""
+    """What was used of a limit in one of its windows, and what it allowed then where that is another thing now."""
 
     starts_at: datetime
     ends_at: datetime
     requests: int
     tokens: int
     cost: Decimal
+    limits_then: tuple[Decimal | None, ...] | None = None
+    """Of requests, tokens and cost; None where the limit is still what it was."""
 
 
 class Numbers(TypedDict, total=False):
@@ -120,7 +132,12 @@ def windows_of(*, user_id: UUID) -> dict[UUID, list[PastWindow]]:
     with tenant(user_id):
         for window in QuotaWindow.objects.filter(days | months, limit__api_key_id=None).order_by("ends_at"):
             past = PastWindow(
-                window.starts_at, window.ends_at, window.used_requests, window.used_tokens, window.used_cost
+                window.starts_at,
+                window.ends_at,
+                window.used_requests,
+                window.used_tokens,
+                window.used_cost,
+                None if window.limits_then is None else tuple(window.limits_then),
             )
             found.setdefault(window.limit_id, []).append(past)
     return found
@@ -265,6 +282,9 @@ def _keep_or_delete(limit: QuotaLimit) -> None:
 
 
 def _save(limit: QuotaLimit) -> None:
+    """Windows that have ended keep what they allowed, so that a change is no other view of the past."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(KEEP_LIMITS, [limit.user_id, limit.pk])
     limit.updated_at = Now()
     limit.save()
 

@@ -175,7 +175,9 @@ showConnection();
 
 // Copying: the field beside the button can be selected where there is no script.
 function prepareCopy(button) {
-  const words = button.querySelector("[role=status]");
+  // What is said stands outside the button, so that its name stays what it does.
+  const words = button.querySelector("[data-words]");
+  const status = button.nextElementSibling;
   const copy = words.textContent;
   button.hidden = false;
   button.addEventListener("click", async () => {
@@ -187,8 +189,11 @@ function prepareCopy(button) {
       field.select();
       return;
     }
-    words.textContent = button.dataset.copied;
-    setTimeout(() => (words.textContent = copy), 2000);
+    words.textContent = status.textContent = button.dataset.copied;
+    setTimeout(() => {
+      words.textContent = copy;
+      status.textContent = "";
+    }, 2000);
   });
 }
 

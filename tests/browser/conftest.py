@@ -21,6 +21,7 @@ from tests.servers.providers import SERVERS, ProviderServer
 from tests.servers.smtp import MailServer
 
 SAMPLES = Path(__file__).parent.parent / "samples"
+REFUSALS = ("status of 401", "status of 404", "status of 410")
 OPENAI_KEY = "sk-proj-browser-0f3a5b7c9d1e2f4a6b8c"
 
 
@@ -109,8 +110,9 @@ def watch(page: Page, url: str, noticed: list[str], *others: str) -> None:
     hosts = {urlsplit(address).netloc for address in (url, *others)}
 
     def console(message: ConsoleMessage) -> None:
-        asked_for = message.location["url"] == page.url
-        if message.type in ("error", "warning") and not (asked_for and "404" in message.text):
+        # A page that is asked for may be one that says no; what it needs may not.
+        refused = message.location["url"] == page.url and any(code in message.text for code in REFUSALS)
+        if message.type in ("error", "warning") and not refused:
             noticed.append(f"console: {message.text}")
 
     def requested(request: Request) -> None:

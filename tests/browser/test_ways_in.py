@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from accounts.models import User
 from tests.browser.conftest import watch
+from tests.browser.test_pages_accessible import check
 from tests.conftest import PASSWORD
 from tests.processes import free_port, serve
 from tests.servers.oauth import GitHub, Google, OAuthServer
@@ -135,6 +136,25 @@ def test_it_works_with_a_provider(provider: str, script: bool, doors: Doors, vis
     expect(page.locator(".errorlist")).to_contain_text("password")
 
 
+def test_the_step_to_a_provider(doors: Doors, visit: Any) -> None:
+    """From a link to a provider, and to the first password of who came from one: pages as any other."""
+    doors.providers["github"].become(subject="7", email="erin@example.com", login="erin")
+    visitor = visit()
+    page = visitor.page
+    for provider, name in PROVIDERS.items():
+        page.goto(f"/accounts/{provider}/login/")
+        expect(page.get_by_role("heading", name=f"Continue with {name}?")).to_be_visible()
+        assert check(page) == []
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+    page.goto("/accounts/password/set/")
+    expect(page.get_by_label("Password", exact=True)).to_be_visible()
+    assert check(page) == []
+    page.goto("/accounts/github/login/?process=connect")
+    expect(page.get_by_role("heading", name="Connect GitHub?")).to_be_visible()
+    assert check(page) == []
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_a_provider_is_connected_and_disconnected(script: bool, alice: User, doors: Doors, visit: Any) -> None:
     doors.providers["github"].become(subject="42", email="alice@github.example", login="alice")
@@ -228,6 +248,9 @@ def test_a_passkey(alice: User, visit: Any) -> None:
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Second step")
     assert visitor.is_in()
+    page.goto("/accounts/2fa/webauthn/reauthenticate/")
+    assert check(page) == []
+    page.goto("/security/")
 
     visitor.setting("Laptop").get_by_role("link", name="Rename").click()
     visitor.confirm()

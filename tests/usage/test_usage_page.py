@@ -288,9 +288,9 @@ def test_the_busiest_hours_are_a_table(as_alice: Client, alice: User) -> None:
         )
     assert days_ago >= 0
     page = shown(signed_in(alice), period="all")
-    assert "Busiest: Tuesday, midnight (5 requests)." in page
-    assert '<td class="heat-5" title="Tuesday, midnight: 5">' in page
-    assert '<td class="heat-2" title="Tuesday, 1 a.m.: 2">' in page
+    assert "Busiest: Tuesday, 00:00 (5 requests)." in page
+    assert '<td class="heat-5" title="Tuesday, 00:00: 5">' in page
+    assert '<td class="heat-2" title="Tuesday, 01:00: 2">' in page
     assert page.count('<td class="heat-') == 7 * 24
     assert "Busiest" not in shown(as_alice, period="today")
 
@@ -366,6 +366,38 @@ def test_quotas_have_their_past(as_alice: Client, alice: User) -> None:
         quotas.catch_up(user_id=alice.pk, at=now - timedelta(days=days_ago))
     past = shown(as_alice).partition('aria-label="A day: what was used of it"')[2].partition("</table>")[0]
     assert past.count('<th scope="row"') == 30
+
+
+def test_the_past_is_measured_by_the_limits_of_its_time(as_alice: Client, alice: User) -> None:
+    now = datetime.now(UTC)
+
+    def shares(title: str = "A day") -> list[str]:
+        past = shown(as_alice).partition(f'aria-label="{title}: what was used of it"')[2].partition("</table>")[0]
+        return re.findall(r'<td class="numeric">([^<]+%|–)</td>', past)
+
+    used(alice, tokens=Tokens(1))
+    for days_ago, requests in ((2, 450), (1, 50)):
+        used(alice, days_ago=days_ago, requests=requests, tokens=Tokens(1))
+        quotas.catch_up(user_id=alice.pk, at=now - timedelta(days=days_ago))
+    assert shares() == ["&lt;1%", "10%", "90%"]
+    quotas.set_quota(user_id=alice.pk, period=Period.DAILY, request_limit=100)
+    assert shares() == ["1%", "10%", "90%"]
+    # Today's change of a change leaves what was kept, and the open window is measured by the limit now.
+    quotas.set_budget(user_id=alice.pk, period=Period.DAILY, tokens=10)
+    assert shares() == ["10%", "10%", "90%"]
+    quotas.set_default_quota(user_id=alice.pk, period=Period.DAILY)
+    quotas.remove_budget(user_id=alice.pk, period=Period.DAILY)
+    assert shares() == ["&lt;1%", "10%", "90%"]
+
+
+def test_where_nothing_was_limited_then_no_share_is_told(as_alice: Client, alice: User) -> None:
+    used(alice, tokens=Tokens(1))
+    quotas.set_quota(user_id=alice.pk, period=Period.DAILY, request_limit=None, token_limit=None, cost_limit=None)
+    used(alice, days_ago=1, requests=50, tokens=Tokens(1))
+    quotas.catch_up(user_id=alice.pk, at=datetime.now(UTC) - timedelta(days=1))
+    quotas.set_quota(user_id=alice.pk, period=Period.DAILY, request_limit=100)
+    past = shown(as_alice).partition('aria-label="A day: what was used of it"')[2].partition("</table>")[0]
+    assert re.findall(r'<td class="numeric">([^<]+%|–)</td>', past) == ["1%", "–"]
 
 
 def test_it_is_eight_queries_whatever_the_data(alice: User) -> None:

@@ -27,12 +27,19 @@ def test_every_language_has_every_format() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "day", "moment"),
-    [("en", "3 Nov", "3 Nov 2026, 09:05"), ("de", "3. Nov.", "3. Nov. 2026, 09:05")],
+    ("language", "day", "moment", "in_full"),
+    [
+        ("en", "3 Nov", "3 Nov 2026, 09:05", "3 Nov 2026, 09:05"),
+        ("de", "3. Nov.", "3. Nov. 2026, 09:05", "3. November 2026, 09:05"),
+        ("es", "3 nov", "3 nov 2026, 09:05", "3 de noviembre de 2026, 09:05"),
+    ],
 )
-def test_days(language: str, day: str, moment: str) -> None:
+def test_days(language: str, day: str, moment: str, in_full: str) -> None:
     with override(language):
         assert (date_format(MOMENT, "SHORT_DAY_FORMAT"), date_format(MOMENT, "MOMENT_FORMAT")) == (day, moment)
+        assert date_format(MOMENT, "DATETIME_FORMAT") == in_full
+        assert date_format(MOMENT, "DATE_FORMAT") == in_full.rpartition(",")[0]
+        assert date_format(MOMENT, "TIME_FORMAT") == "09:05"
 
 
 def test_figures_in_english() -> None:

@@ -1,5 +1,8 @@
 """German: days have a point, and so have shortened months."""
 
+DATE_FORMAT = "j. F Y"
+TIME_FORMAT = "H:i"
+DATETIME_FORMAT = "j. F Y, H:i"
 LONG_DAY_FORMAT = "j. F"
 SHORT_DAY_FORMAT = "j. N"
 SHORT_MONTH_FORMAT = "N Y"

@@ -1,5 +1,8 @@
 """English."""
 
+DATE_FORMAT = "j M Y"
+TIME_FORMAT = "H:i"
+DATETIME_FORMAT = "j M Y, H:i"
 LONG_DAY_FORMAT = "j F"
 SHORT_DAY_FORMAT = "j M"
 SHORT_MONTH_FORMAT = "M Y"

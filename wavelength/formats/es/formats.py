@@ -1,5 +1,8 @@
 """Spanish: names of months are small, shortened ones too (`b`)."""
 
+DATE_FORMAT = r"j \d\e F \d\e Y"
+TIME_FORMAT = "H:i"
+DATETIME_FORMAT = r"j \d\e F \d\e Y, H:i"
 LONG_DAY_FORMAT = r"j \d\e F"
 SHORT_DAY_FORMAT = "j b"
 SHORT_MONTH_FORMAT = "b Y"
