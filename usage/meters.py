@@ -136,8 +136,10 @@ def _windows(quota: Quota, windows: Sequence[PastWindow]) -> list[ShownWindow]:
 def _share(quota: Quota, window: PastWindow) -> Decimal | None:
     """Of the limits at its end, the nearest one: how much of it was used; nothing is left of a limit of 0."""
     limits = window.limits_then or (quota.request_limit, quota.token_limit, quota.cost_limit)
-    figures = zip((window.requests, window.tokens, window.cost), limits, strict=True)
-    shares = [Decimal(used) / Decimal(limit) if limit else Decimal(1) for used, limit in figures if limit is not None]
+    figures = (Decimal(window.requests), Decimal(window.tokens), window.cost)
+    shares = [
+        used / limit if limit else Decimal(1) for used, limit in zip(figures, limits, strict=True) if limit is not None
+    ]
     return max(shares, default=None)
 
 
