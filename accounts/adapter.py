@@ -15,6 +15,7 @@ from accounts import arrivals, audit
 from accounts.deactivation import send_reactivation_link
 from accounts.models import User
 from accounts.people import create_person
+from wavelength.addresses import client_address
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -79,6 +80,11 @@ class AccountAdapter(DefaultAccountAdapter):
         if confirmed and email_address.email != before:
             audit.record_for(email_address.user_id, "email.changed", before=before, after=email_address.email)
         return confirmed
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """From where, as everywhere here: what allauth limits by address is the browser's, not the proxy's."""
+        address = client_address(request)
+        return address or str(super().get_client_ip(request))
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Remember a wrong password in the trail of whose it would have been; nobody is told whether there is one."""

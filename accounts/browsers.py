@@ -10,7 +10,7 @@ from uuid import UUID
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -108,4 +108,4 @@ def _is_due(request: HttpRequest) -> bool:
         return False  # saved just now, so seen just now
     # Its hash, since a session's key opens an account.
     key = sha256((request.session.session_key or "").encode()).hexdigest()
-    return cache.add(f"browser-seen:{key}", 1, SEEN_EVERY.total_seconds())
+    return caches["process"].add(f"browser-seen:{key}", 1, SEEN_EVERY.total_seconds())

@@ -42,7 +42,7 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> Session | None:
         key = self.session_key or ""
-        content, expires, person, profile = self._look_up(key) if _may_be_ours(key) else (None,) * 4
+        content, expires, person, profile = self._look_up(key) if may_be_ours(key) else (None,) * 4
         if content is None or expires is None:
             self._session_key = None
             return None
@@ -88,7 +88,7 @@ def ask_as_session(request: HttpRequest, function: str, *arguments: str | None) 
     """
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     # A request with a token passes the cross-origin check, so a cookie that came along counts for nothing.
-    if _may_be_ours(key) and not is_bearer(request):
+    if may_be_ours(key) and not is_bearer(request):
         row = ask_entering(function, key, session_stamp(), *arguments)
         if row is not None:
             return row
@@ -108,7 +108,7 @@ def signed_in_sessions(keys: Sequence[str]) -> frozenset[str]:
         return frozenset(key for (key,) in cursor.fetchall())
 
 
-def _may_be_ours(key: str) -> bool:
+def may_be_ours(key: str) -> bool:
     return key.isascii() and key.isalnum()
 
 

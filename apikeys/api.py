@@ -15,6 +15,7 @@ from apikeys.providers import KeyRefusedError
 from apikeys.vault import KeyChanges
 from wavelength.contract import Answer, ApiError, Failure, Moment, Request, Shape, reply
 from wavelength.envelope import Secret
+from wavelength.limits import spend
 
 router = Router(tags=["Provider keys"], by_alias=True)
 
@@ -84,6 +85,7 @@ def list_keys(request: Request) -> HttpResponse:
 @router.post("/profile/api-keys", response={200: Answer[KeyOut], 409: Failure})
 def add_key(request: Request, body: NewKey) -> HttpResponse:
     """Seal and store a key."""
+    spend("key_writes", request.user.pk)
     with _refusals():
         key = vault.store_key(
             user_id=request.user.pk,
@@ -100,6 +102,7 @@ def add_key(request: Request, body: NewKey) -> HttpResponse:
 @router.put("/profile/api-keys/{uuid:key_id}", response={200: Answer[KeyOut], 404: Failure, 409: Failure})
 def change_key(request: Request, key_id: UUID, body: ChangedKey) -> HttpResponse:
     """Change what is given of a key; a new `apiKey` replaces its secret."""
+    spend("key_writes", request.user.pk)
     with _refusals():
         key = vault.change_key(user_id=request.user.pk, key_id=key_id, **_changes(body))
     return reply(shown(key))
@@ -108,6 +111,7 @@ def change_key(request: Request, key_id: UUID, body: ChangedKey) -> HttpResponse
 @router.delete("/profile/api-keys/{uuid:key_id}", response={200: Answer[None], 404: Failure})
 def delete_key(request: Request, key_id: UUID) -> HttpResponse:
     """Delete a key for good."""
+    spend("key_writes", request.user.pk)
     with _refusals():
         vault.delete_key(user_id=request.user.pk, key_id=key_id)
     return reply(None, message="The key was deleted.")
@@ -116,6 +120,8 @@ def delete_key(request: Request, key_id: UUID) -> HttpResponse:
 @router.post("/profile/api-keys/{uuid:key_id}/validation", response={200: Answer[KeyOut], 404: Failure})
 def validate_key(request: Request, key_id: UUID) -> HttpResponse:
     """Ask the provider whether the key works, and keep what it says."""
+    spend("validation", request.user.pk)
+    spend("key_validation", f"{request.user.pk} {key_id}")
     with _refusals():
         key = validation.validate_key(user_id=request.user.pk, key_id=key_id)
     return reply(shown(key))

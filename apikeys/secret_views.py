@@ -26,6 +26,7 @@ from apikeys.providers import PROVIDERS, KeyRefusedError, Provider, Verdict, pro
 from apikeys.validation import try_key, validate_key
 from apikeys.views import done, named
 from apikeys.wording import in_words
+from wavelength.limits import spend
 from wavelength.portal import PageRequest
 
 
@@ -40,6 +41,7 @@ def key_create(request: PageRequest) -> HttpResponse:
     verdict = None
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data
+        spend("key_writes", request.user.pk)
         try:
             verdict = try_key(provider=chosen["provider"], secret=form.secret, base_url=chosen["base_url"])
             if verdict.works is not False or chosen["anyway"]:
@@ -63,6 +65,7 @@ def key_create(request: PageRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def key_trial(request: PageRequest) -> HttpResponse:
     """Ask the provider about a pasted key, and store nothing."""
+    spend("validation", request.user.pk)
     form = NewKeyForm(request.POST)
     return _new_key_page(request, form, _tried(form))
 
@@ -79,6 +82,7 @@ def key_replace(request: PageRequest, key_id: UUID) -> HttpResponse:
     verdict = None
     if request.method == "POST" and form.is_valid():
         base_url = form.cleaned_data["base_url"]
+        spend("key_writes", request.user.pk)
         try:
             verdict = try_key(provider=key.provider, secret=form.secret, base_url=base_url)
             if verdict.works is not False or form.cleaned_data["anyway"]:
@@ -101,6 +105,7 @@ def key_replace(request: PageRequest, key_id: UUID) -> HttpResponse:
 def key_replacement_trial(request: PageRequest, key_id: UUID) -> HttpResponse:
     """Ask the provider about the secret that is to take a key's place, and change nothing."""
     key = _found(request, key_id)
+    spend("validation", request.user.pk)
     form = SecretForm(request.POST)
     return _replacing_page(request, form, key, _tried(form, provider=key.provider))
 
@@ -110,6 +115,8 @@ def key_replacement_trial(request: PageRequest, key_id: UUID) -> HttpResponse:
 @require_POST
 def key_validation(request: PageRequest, key_id: UUID) -> HttpResponse:
     """Ask the provider whether a stored key works."""
+    spend("validation", request.user.pk)
+    spend("key_validation", f"{request.user.pk} {key_id}")
     try:
         key = validate_key(user_id=request.user.pk, key_id=key_id)
     except ApiKey.DoesNotExist:

@@ -20,6 +20,7 @@ from apikeys.forms import KeyForm, SettingsForm
 from apikeys.models import ApiKey
 from apikeys.providers import KeyRefusedError
 from apikeys.vault import KeyChanges
+from wavelength.limits import spend
 from wavelength.portal import PageRequest
 
 
@@ -49,6 +50,7 @@ def key_deletion(request: PageRequest, key_id: UUID) -> HttpResponse:
     """Delete a key, after asking."""
     key = get_object_or_404(ApiKey, pk=key_id)
     if request.method == "POST":
+        spend("key_writes", request.user.pk)
         vault.delete_key(user_id=request.user.pk, key_id=key_id)
         return done(request, _("The key is deleted."))
     return _form_page(
@@ -68,6 +70,7 @@ def key_deletion(request: PageRequest, key_id: UUID) -> HttpResponse:
 @require_POST
 def key_activation(request: PageRequest, key_id: UUID) -> HttpResponse:
     """Switch a key on or off: `is_active` says which."""
+    spend("key_writes", request.user.pk)
     active = request.POST.get("is_active") == "true"
     try:
         vault.change_key(user_id=request.user.pk, key_id=key_id, is_active=active)
@@ -95,6 +98,7 @@ def done(request: PageRequest, sentence: str, level: int = messages.SUCCESS) -> 
 
 
 def _change(request: PageRequest, key_id: UUID, form: KeyForm) -> bool:
+    spend("key_writes", request.user.pk)
     try:
         vault.change_key(user_id=request.user.pk, key_id=key_id, **cast("KeyChanges", form.cleaned_data))
     except KeyRefusedError as refused:

@@ -20,6 +20,7 @@ from chats.scanning import NotJsonError
 from chats.sync import BodyTooLargeError, Report
 from chats.validation import MAX_TITLE
 from wavelength.contract import Answer, ApiError, Dollars, Failure, Moment, Request, Shape, failure, reply
+from wavelength.limits import spend
 
 router = Router(tags=["Chats"], by_alias=True)
 
@@ -215,6 +216,7 @@ def show_status_too(request: Request) -> HttpResponse:
 
 
 def _take(request: Request, source: Source) -> HttpResponse:
+    spend("handover", request.user.pk)
     try:
         with _body(request) as body:
             report = sync.take_over(user_id=request.user.pk, body=body, source=source)

@@ -32,6 +32,7 @@ from chats.sync import BodyTooLargeError
 from chats.uploads import FORM_MAX_BYTES, InMemoryHandler
 from chats.wording import in_words
 from wavelength.ids import uuid7
+from wavelength.limits import TooOftenError, spend
 from wavelength.portal import PageRequest
 from wavelength.tenancy import tenant
 
@@ -84,13 +85,20 @@ def _bounded(request: PageRequest, view: Callable[[PageRequest], HttpResponse]) 
         return _unusable(request, _too_large())
     # A file goes to memory and not to a disk.
     request.upload_handlers = [InMemoryHandler(request)]
-    return view(request)
+    try:
+        return view(request)
+    except TooOftenError as refused:
+        if not _is_raw(request):
+            raise
+        problem = {"problem": _("Too many requests. Wait a moment and try again.")}
+        return JsonResponse(problem, status=429, headers={"Retry-After": str(refused.seconds)})
 
 
 @csrf_protect
 def _import_checked(request: PageRequest) -> HttpResponse:
     if request.method != "POST":
         return _page(request)
+    spend("handover", request.user.pk)
     reference = _reference(request)
     try:
         with _arrived(request) as body:
@@ -110,6 +118,7 @@ def _import_checked(request: PageRequest) -> HttpResponse:
 
 @csrf_protect
 def _preview_checked(request: PageRequest) -> HttpResponse:
+    spend("handover", request.user.pk)
     try:
         with _arrived(request) as body:
             found = preview(user_id=request.user.pk, body=body)

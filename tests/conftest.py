@@ -13,7 +13,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.core.cache import cache as shared_cache
+from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 from django.test import Client, TransactionTestCase
@@ -23,6 +23,8 @@ from pytest_django import DjangoDbBlocker
 from accounts.models import User
 from accounts.people import create_person
 from tests.database import prepare_roles
+from wavelength import limits
+from wavelength.sharing import shared
 
 PASSWORD = "correct horse battery staple"
 FLUSHES = 5
@@ -41,13 +43,16 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker, request: pytest.FixtureR
         call_command("setup_database", verbosity=0, stdout=StringIO())
     yield
     with django_db_blocker.unblock():
+        shared.close()
         connections.close_all()
         teardown_databases(old, verbosity=0)
 
 
 @pytest.fixture(autouse=True)
 def _clean_cache() -> None:
-    shared_cache.clear()
+    limits.forget()
+    shared.reset()
+    caches["process"].clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

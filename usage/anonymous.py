@@ -9,7 +9,6 @@ from day to day without SECRET_KEY.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from django.db import connections
 from django.utils.crypto import salted_hmac
 
 from usage.models import AnonymousDay
+from wavelength.addresses import network_of
 from wavelength.metrics import QUOTA_REFUSALS
 from wavelength.tallies import Happened, tally
 
@@ -107,16 +107,4 @@ def _allowance(name: str, day: date, messages: int) -> AnonymousAllowance:
 
 def _sealed(address: str, day: date) -> str:
     salt = f"wavelength.usage.anonymous.{day.isoformat()}"
-    return salted_hmac(salt, _network(address), algorithm="sha256").hexdigest()
-
-
-def _network(address: str) -> str:
-    """What counts as one address: a home has one of IPv4, and 2⁶⁴ of IPv6 (RFC 6177)."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        # A server behind a Unix socket knows none: then all who come through it are one.
-        return ""
-    if isinstance(known, IPv6Address):
-        return str(known.ipv4_mapped or ip_network((known.packed, 64), strict=False))
-    return str(known)
+    return salted_hmac(salt, network_of(address), algorithm="sha256").hexdigest()

@@ -1,6 +1,6 @@
 """Absolute addresses, as a browser outside sees them, and the network address that it has itself."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -47,17 +47,33 @@ def safe_return(request: HttpRequest, address: str) -> str:
 def client_address(request: HttpRequest) -> str:
     """The network address of whoever asks; empty where the server knows none (a Unix socket).
 
-    Behind proxies (BEHIND_PROXY) it is the last address in X-Forwarded-For that is none of FORWARDED_ALLOW_IPS:
-    what stands before it, the caller may have written.
+    Behind proxies (BEHIND_PROXY) it is the last address in X-Forwarded-For that is none of FORWARDED_ALLOW_IPS, or,
+    where TRUSTED_PROXIES says how many stand in a row, the one that the outermost of these wrote: what stands before
+    it, the caller may have written.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
     if not settings.BEHIND_PROXY:
         return address
     hops = request.headers.get("X-Forwarded-For", "").split(",")
     believed = not address or "*" in settings.FORWARDED_ALLOW_IPS or _is_proxy(address)
+    if believed and settings.TRUSTED_PROXIES:
+        # Fewer than there are proxies: somebody came past the outer ones, and the first is what an inner one wrote.
+        return _bare(hops[-min(len(hops), settings.TRUSTED_PROXIES)]) or address
     while believed and hops and (hop := _bare(hops.pop())):
         address, believed = hop, _is_proxy(hop)
     return address
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: a home has one of IPv4, and 2⁶⁴ of IPv6 (RFC 6177). Empty when there is none."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        # A server behind a Unix socket knows none: then all who come through it are one.
+        return ""
+    if isinstance(known, IPv6Address):
+        return str(known.ipv4_mapped or ip_network((known.packed, 64), strict=False))
+    return str(known)
 
 
 def _bare(hop: str) -> str:

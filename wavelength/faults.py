@@ -13,8 +13,9 @@ from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 
 from wavelength.contract import ApiError, Failure, failure
+from wavelength.limits import TooOftenError
 from wavelength.middleware import SENTENCES
-from wavelength.refusals import WHILE_DOWN, is_database_away
+from wavelength.refusals import WHILE_DOWN, is_database_away, too_many_requests
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def tell_faults(api: NinjaAPI) -> None:
     """Answer every exception of an operation with the failure envelope."""
     told: dict[type[Exception], Callable[..., HttpResponse]] = {
         ApiError: _told,
+        TooOftenError: _too_often,
         Http404: _not_found,
         RequestDataTooBig: _too_big,
         HttpError: _http_error,
@@ -80,6 +82,10 @@ def _refuse_unstorable(value: object, depth: int) -> None:
 
 def _told(request: HttpRequest, exc: ApiError) -> HttpResponse:
     return failure(exc.status, exc.code, exc.error, details=exc.details, data=exc.data, headers=exc.headers)
+
+
+def _too_often(request: HttpRequest, exc: TooOftenError) -> HttpResponse:
+    return too_many_requests(request, exc.seconds)
 
 
 def _not_found(request: HttpRequest, exc: Http404) -> HttpResponse:

@@ -37,6 +37,7 @@ SIGN_UPS = Counter("wavelength_sign_ups", "New accounts, by the way they came.",
 HANDOVERS = Counter("wavelength_handovers", "Hand-overs tried, and by how they ended; the rest failed.", ["outcome"])
 USAGE_RECORDED = Counter("wavelength_usage_recorded", "Records of usage that were taken.", ["way"])
 QUOTA_REFUSALS = Counter("wavelength_quota_refusals", "Reservations and messages refused by a limit.", ["who"])
+RATE_REFUSALS = Counter("wavelength_rate_refusals", "Requests refused because they came too often.", ["limit"])
 KEY_VALIDATIONS = Counter(
     "wavelength_key_validations", "Provider keys asked about, by outcome.", ["provider", "outcome"]
 )

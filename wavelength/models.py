@@ -1,4 +1,4 @@
-"""What this app keeps: figures about the whole service, which tell of nobody."""
+"""What this app keeps of the whole service: figures, and what processes share; it tells of nobody."""
 
 from typing import ClassVar, Final
 
@@ -27,3 +27,19 @@ class SystemMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.label}, {self.hour:%Y-%m-%d %H:%M}"
+
+
+class SharedValue(models.Model):
+    """What the processes of this installation tell one another for a while, where there is no Redis.
+
+    Rows are written by wavelength/stores.py alone. A key is an HMAC: nobody's address or id stands here. The table is
+    unlogged: a crash of the database empties it, a backup leaves it out, and writing it costs little.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64)
+    value = models.TextField(db_default="")
+    amount = models.BigIntegerField(db_default=0)
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "wavelength_shared"

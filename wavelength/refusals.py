@@ -6,12 +6,14 @@ from typing import Final
 import psycopg
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.cache import never_cache
 
 from wavelength.contract import failure
-from wavelength.middleware import SENTENCES, is_page
+from wavelength.limits import TooOftenError
+from wavelength.middleware import SENTENCES, GetResponse, is_api
 
 # Seconds after which trying again makes sense, where nobody knows better.
 SOON: Final = 60
@@ -27,11 +29,24 @@ def too_many_requests(request: HttpRequest, retry_after: int = SOON) -> HttpResp
     """429, with the seconds to wait in `Retry-After` and in the page's words."""
     response = (
         render(request, "429.html", {"seconds": retry_after, "minutes": -(-retry_after // 60)}, status=429)
-        if is_page(request.path)
+        if not is_api(request.path)
         else failure(429, *SENTENCES[429])
     )
     response["Retry-After"] = str(retry_after)
     return response
+
+
+class TooOftenMiddleware:
+    """Answers with that page where a view found a limit reached; what the view wrote before is rolled back."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return too_many_requests(request, exception.seconds) if isinstance(exception, TooOftenError) else None
 
 
 @never_cache

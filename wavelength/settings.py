@@ -4,6 +4,7 @@ With DEBUG off, anything unsafe stops the start with a sentence (here for what t
 in wavelength/startup.py for what the database says). `.env.example` documents every name read here.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,22 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
+
+def _rate(text: str) -> tuple[int, int] | None:
+    """`30/m`, `5/10s`: so many in so many seconds, minutes, hours or days; None where it says `off`."""
+    if text.strip().lower() in ("off", "0", ""):
+        return None
+    found = re.fullmatch(r"\s*(\d+)/(\d*)([smhd])\s*", text)
+    if found is None or int(found[1]) == 0 or found[2] == "0":
+        raise ImproperlyConfigured(f"{text!r} is no rate: write so many in a time, such as 30/m or 5/10s, or off.")
+    return int(found[1]), int(found[2] or 1) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[3]]
+
+
+def _by_address(rate: tuple[int, int] | None, *more: str) -> str:
+    """A rate as allauth reads it, and further ones."""
+    return ",".join([*([f"{rate[0]}/{rate[1]}s/ip"] if rate else []), *more])
+
+
 # ── The environment ──────────────────────────────────────────────────────────────────────────
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -40,6 +57,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 # Whose forwarded headers are believed; gunicorn.conf.py reads the same name.
 FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=[]) or ["127.0.0.1", "::1"]
+# How many proxies stand in a row, where their addresses cannot all be told; 0 is to go by the addresses.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
 API_KEY_ENCRYPTION_KEY = env.str("API_KEY_ENCRYPTION_KEY", default="")
 API_KEY_ENCRYPTION_OLD_KEYS = env.list("API_KEY_ENCRYPTION_OLD_KEYS", default=[])
@@ -65,6 +84,20 @@ PROVIDER_TIMEOUT = env.float("PROVIDER_TIMEOUT", default=10.0)  # seconds for on
 ALLOW_PRIVATE_PROVIDER_ADDRESSES = env.bool("ALLOW_PRIVATE_PROVIDER_ADDRESSES", default=False)
 # Messages a day from one network address, of all browsers without an account together.
 ANONYMOUS_ADDRESS_DAILY_LIMIT = env.int("ANONYMOUS_ADDRESS_DAILY_LIMIT", default=200)
+# How often what may be done: so many in so many seconds of one person, address or key; None is as often as one likes.
+RATE_LIMITS: dict[str, tuple[int, int] | None] = {
+    # Calls of the API; of whoever is not signed in by address. What records usage is apart: it was used already.
+    "api": _rate(env.str("RATE_LIMIT_API", default="3000/m")),
+    "recording": _rate(env.str("RATE_LIMIT_RECORDING", default="off")),
+    "key_writes": _rate(env.str("RATE_LIMIT_KEY_WRITES", default="60/m")),
+    "validation": _rate(env.str("RATE_LIMIT_VALIDATION", default="30/m")),
+    "key_validation": _rate(env.str("RATE_LIMIT_KEY_VALIDATION", default="10/m")),
+    "handover": _rate(env.str("RATE_LIMIT_HANDOVER", default="60/m")),
+    # By address: allauth counts these.
+    "signin": _rate(env.str("RATE_LIMIT_SIGNIN", default="30/m")),
+    "signup": _rate(env.str("RATE_LIMIT_SIGNUP", default="20/m")),
+    "reset": _rate(env.str("RATE_LIMIT_RESET", default="20/m")),
+}
 # Who may read /metrics: networks, separated by commas.
 METRICS_ALLOW_IPS = env.list("METRICS_ALLOW_IPS", default=[]) or ["127.0.0.0/8", "::1/128"]
 WORKER_METRICS_PORT = env.int("WORKER_METRICS_PORT", default=0)
@@ -201,6 +234,7 @@ MIDDLEWARE = [
     "wavelength.middleware.OriginMiddleware",
     "wavelength.middleware.ApiEnvelopeMiddleware",
     "wavelength.middleware.CrossOriginMiddleware",
+    "accounts.limiting.ApiLimitMiddleware",
     "wavelength.middleware.ApiMiddleware",
     # Calls of the JSON API are answered by now: what follows is for pages.
     "django.middleware.security.SecurityMiddleware",
@@ -215,6 +249,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "wavelength.refusals.TooOftenMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -264,6 +299,18 @@ ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+# Beside these allauth has its own for signed-in people. It counts in the cache, with what wavelength/sharing.py shares.
+ACCOUNT_RATE_LIMITS = {
+    "login": _by_address(RATE_LIMITS["signin"]),
+    # Wrong passwords and codes: a third of the tries of an address, and five in five minutes for one account.
+    "login_failed": _by_address(
+        RATE_LIMITS["signin"] and (max(1, RATE_LIMITS["signin"][0] // 3), RATE_LIMITS["signin"][1]), "5/300s/key"
+    ),
+    "signup": _by_address(RATE_LIMITS["signup"]),
+    "reset_password": _by_address(RATE_LIMITS["reset"], "5/m/key"),
+    "reset_password_from_key": _by_address(RATE_LIMITS["reset"]),
+    "confirm_email": "1/180s/key",
+}
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
@@ -404,9 +451,9 @@ USE_I18N = USE_TZ = True
 vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
 EMAIL_TIMEOUT = 15  # seconds; without one, a server that says nothing would hold the worker for ever
 CACHES = {
-    "default": env.cache_url_config(REDIS_URL)
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    "default": {"BACKEND": "wavelength.sharing.SharedCache"},
+    # What each process may know for itself.
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 PROCRASTINATE_DATABASE_ALIAS = "default"
 LOGGING = {

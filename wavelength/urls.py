@@ -47,4 +47,4 @@ urlpatterns = [
 ]
 
 handler500 = "wavelength.refusals.server_error"
-handler429 = "wavelength.refusals.too_many_requests"  # allauth's name
+handler429 = "accounts.limiting.too_many_tries"  # allauth's name

@@ -32,6 +32,8 @@ def test_one_query_tells_who_is_asking(
 def test_an_api_call_costs_that_and_its_own(
     as_alice: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
+    # Once in each process, whose session it is: for the limit of the person's calls.
+    as_alice.get("/api/profile/api-keys")
     with django_assert_num_queries(4) as asked:  # a savepoint begins and ends with the call's own
         assert as_alice.get("/api/profile/api-keys").status_code == 200
     assert ["session_of" in query["sql"] for query in asked.captured_queries] == [True, False, False, False]

@@ -1,0 +1,85 @@
+"""How often anybody may try to sign in and call the JSON API.
+
+Calls are counted by person, whatever browsers they come from, and by address where nobody is signed in. Tries to sign
+in, up and to have a password reset are allauth's to count (ACCOUNT_RATE_LIMITS).
+"""
+
+from typing import Final, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import Error, connections
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from accounts.sessions import may_be_ours
+from wavelength.addresses import client_address, network_of
+from wavelength.limits import seconds_to_wait
+from wavelength.middleware import SAFE_METHODS, GetResponse, is_api, is_bearer
+from wavelength.refusals import SOON, too_many_requests
+
+# What was used is recorded, however much it was: a provider has been paid for it. A limit of its own, off at first.
+RECORDING: Final = frozenset({"/api/profile/usage", "/api/usage/sync"})
+RESERVATIONS: Final = "/api/usage/reservations"
+# Pages whose tries are counted by address.
+TRIES: Final = {"account_login": "signin", "account_signup": "signup", "account_reset_password": "reset"}
+MOST: Final = 50_000  # sessions whose person a process remembers
+
+# A session is one person's for as long as it lives: signing in gives it another key.
+_people: dict[str, UUID] = {}
+
+
+class ApiLimitMiddleware:
+    """Refuses calls that come too often, from this process's memory but for one question in many.
+
+    Whose session it is, is asked once in each process: that one in fifty counts in the shared store costs less than
+    a hundredth of a call.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if is_api(request.path):
+            limit = _limit_of(request)
+            if settings.RATE_LIMITS[limit] is not None and (seconds := seconds_to_wait(limit, _who(request))):
+                return too_many_requests(request, seconds)
+        return self.get_response(request)
+
+
+def too_many_tries(request: HttpRequest) -> HttpResponse:
+    """What allauth answers when it refuses: 429, with a time after which it surely does not for this reason."""
+    name = request.resolver_match.url_name if request.resolver_match else None
+    rate = settings.RATE_LIMITS[TRIES[name]] if name in TRIES else None
+    return too_many_requests(request, max(SOON, rate[1] if rate else 0))
+
+
+def _limit_of(request: HttpRequest) -> str:
+    recording = request.path in RECORDING or request.path.startswith(RESERVATIONS)
+    return "recording" if recording and request.method not in SAFE_METHODS else "api"
+
+
+def _who(request: HttpRequest) -> str:
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    if key and not is_bearer(request) and may_be_ours(key):
+        person = _people.get(key) or _person_behind(key)
+        if person is not None:
+            return str(person)
+    return f"address {network_of(client_address(request))}"
+
+
+def _person_behind(key: str) -> UUID | None:
+    """Whose session this is. Sessions nobody has are not remembered: who makes them up is counted by address."""
+    try:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT user_id FROM accounts_session WHERE session_key = %s AND expire_date > now()", [key])
+            row = cursor.fetchone()
+    except Error:
+        # The call will meet the same, and says it better.
+        return None
+    person = cast("UUID | None", row[0] if row else None)
+    if person is not None:
+        if len(_people) >= MOST:
+            _people.clear()
+        _people[key] = person
+    return person
