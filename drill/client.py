@@ -107,4 +107,4 @@ class Client:
             answer = json.loads(said)
             if answer.get("success") is not False or not answer.get("code"):
                 self._told.wrong.append(f"503 without the envelope: {said[:300]!r}")
-        time.sleep(0.02)
+        time.sleep(0.1)

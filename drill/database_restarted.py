@@ -4,7 +4,8 @@ import os
 import signal
 import time
 
-from drill.client import Told
+from drill.client import Client, Told
+from drill.jobs import can_work, wait_until_at_work
 from drill.load import DAILY_TOKENS, TTL_SECONDS, load, wish
 from drill.outcome import Drill, Outcome
 from drill.stage import Stage
@@ -26,7 +27,8 @@ def immediate(stage: Stage, times: int) -> Outcome:
 
 def _run(stage: Stage, times: int, how: signal.Signals) -> Outcome:
     people, told, outcome = stage.people(), Told(may_hang_up=False), Outcome(times)
-    with stage.web() as web:
+    with stage.web() as web, stage.worker() as worker:
+        wait_until_at_work(stage)
         with load(web.url, people, told, seed=stage.seed):
             recovered = 0.0
             for _ in range(times):
@@ -36,8 +38,12 @@ def _run(stage: Stage, times: int, how: signal.Signals) -> Outcome:
                 recovered = max(recovered, told.wait_for_answer(asked_after=time.monotonic()))
         outcome.recovered = recovered
         time.sleep(TTL_SECONDS)
-        if not _can_reserve_all(web.url, stage, people[-2].headers):
+        if not _can_reserve_all(web.url, people[-2].headers):
             outcome.wrong.append("What abandoned reservations held did not come free.")
+        if worker.poll() is not None:
+            outcome.wrong.append(f"The worker ended: {stage.words_of_workers[-500:]}")
+        elif not can_work(stage):
+            outcome.wrong.append("The worker does nothing any more.")
     compared(told, people, outcome)
     if not told.refused:
         outcome.wrong.append("Nothing was interrupted: the drill tells nothing.")
@@ -54,9 +60,7 @@ def restart(database: Server, how: signal.Signals) -> None:
     database.start()
 
 
-def _can_reserve_all(url: str, stage: Stage, headers: dict[str, str]) -> bool:
-    from drill.client import Client
-
+def _can_reserve_all(url: str, headers: dict[str, str]) -> bool:
     answer = Client(url, headers, Told(may_hang_up=False)).ask("POST", "/api/usage/reservations", wish(DAILY_TOKENS))
     return answer is not None and answer[0] == 200
 

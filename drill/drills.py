@@ -5,6 +5,7 @@ from drill import (
     database_restarted,
     disk_full,
     handover_killed,
+    jobs,
     network_gone,
     schema_interrupted,
     web_killed,
@@ -20,5 +21,6 @@ DRILLS: tuple[Drill, ...] = (
     clock_off.DRILL,
     schema_interrupted.DRILL,
     handover_killed.DRILL,
+    jobs.SHARED,
     disk_full.DRILL,
 )

@@ -42,10 +42,11 @@ SETTINGS = {
 class Stage:
     """What drills share."""
 
-    def __init__(self, database: Server, seed: int) -> None:
+    def __init__(self, database: Server, seed: int, data: Path) -> None:
         self.database = database
         self.seed = seed
         self.random = random.Random(seed)
+        self._log = data / "workers.log"
         self._numbers = count(1)
 
     def people(self, number: int = RECORDING + 2) -> list[Person]:
@@ -72,7 +73,8 @@ class Stage:
             end(process)
 
     def start_worker(self, **env: str) -> subprocess.Popen[bytes]:
-        with tempfile.TemporaryFile() as output:
+        """What it says is in `words_of_workers`."""
+        with self._log.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "manage.py", "worker"],
                 cwd=ROOT,
@@ -81,6 +83,10 @@ class Stage:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def words_of_workers(self) -> str:
+        return self._log.read_text(errors="replace")
 
     def _person(self) -> Person:
         from django.conf import settings
@@ -111,7 +117,7 @@ def stage(directory: Path | None, seed: int) -> Iterator[Stage]:
         django.setup()
         migrate()
         try:
-            yield Stage(database, seed)
+            yield Stage(database, seed, Path(data))
         finally:
             connections.close_all()
 

@@ -474,5 +474,7 @@ LOGGING = {
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "wavelength.requests": {"handlers": ["requests"], "propagate": False},
         "procrastinate": {"level": "WARNING"},
+        # A line for each try to reach a server that is gone; whoever needs the connection says so too.
+        "psycopg.pool": {"level": "ERROR"},
     },
 }
