@@ -19,7 +19,7 @@ UNUSED: Final = timedelta(days=60)
 
 
 def key_advice(keys: Iterable[ApiKey], at: datetime) -> list[Advice]:
-    """What to do about keys that are switched on; each comes `with_use`. Those that fail go first."""
+    """What to do about keys that are switched on. Those that fail go first."""
     active = [key for key in keys if key.is_active]
     failing = [key for key in active if key.is_valid is False]
     return [*(_failing(key, at) for key in failing), *_unused(active, at)]
@@ -32,7 +32,7 @@ def _failing(key: ApiKey, at: datetime) -> Advice:
         subject=subject_of(key.pk, key.validation_error or "", key.updated_at.isoformat()),
         until=at + REMEMBERED,
         sentence=format_html("{}: {}", _name(key), key.problem or _("This key does not work.")),
-        figures=[(_("Checked"), _stamp(key.last_validated)), (_("Last used"), _stamp(key.last_used_at))],
+        figures=[(_("Checked"), _stamp(key.last_validated)), (_("Last used"), _stamp(key.last_used))],
         note=_("Switched on keys are checked once a day, and when you ask for it."),
         action=_("Look at your keys"),
         url=reverse("apikeys:key-list"),
@@ -42,11 +42,11 @@ def _failing(key: ApiKey, at: datetime) -> Advice:
 
 def _unused(keys: Iterable[ApiKey], at: datetime) -> Iterator[Advice]:
     for key in keys:
-        since = max(key.created_at, key.last_used_at or key.created_at)
+        since = max(key.created_at, key.last_used or key.created_at)
         if key.is_valid is False or at - since < UNUSED:
             continue
         days = (at - since).days
-        said = _("{key} has not been used for {days} days.") if key.last_used_at else (
+        said = _("{key} has not been used for {days} days.") if key.last_used else (
             _("{key} was added {days} days ago and never used.")
         )  # fmt: skip
         yield Advice(
@@ -54,7 +54,7 @@ def _unused(keys: Iterable[ApiKey], at: datetime) -> Iterator[Advice]:
             subject=subject_of(key.pk, since.isoformat()),
             until=at + UNUSED,
             sentence=format_html(said, key=_name(key), days=days),
-            figures=[(_("Last used"), _stamp(key.last_used_at)), (_("Added"), _stamp(key.created_at))],
+            figures=[(_("Last used"), _stamp(key.last_used)), (_("Added"), _stamp(key.created_at))],
             note=_(
                 "Only what goes through Wavelength is known here. A key that nobody needs is best deleted, and revoked"
                 " at its provider."

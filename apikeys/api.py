@@ -131,7 +131,6 @@ def shown(key: ApiKey) -> KeyOut:
     """A key as the API shows it, without its secret."""
     out = KeyOut.model_validate(key)
     out.base_url = key.base_url or None
-    out.last_used = key.last_used_at
     return out
 
 

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import F, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from apikeys.providers import Provider, provider_named
 from apikeys.wording import in_words
@@ -24,20 +24,18 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.order_by("-created_at", "-id")
 
     def with_use(self) -> "ApiKeyQuerySet":
-        """Each with the requests through it in its owner's day and month, when those end, and its last use."""
+        """Each with the requests through it in its owner's day and month, and when those end."""
         return self.annotate(**_use())
 
 
 def _use() -> dict[str, Any]:
     today, month = _windows(Period.DAILY), _windows(Period.MONTHLY)
     now = {"starts_at__lte": Now(), "ends_at__gt": Now()}
-    used = month.filter(used_requests__gt=0).order_by("-ends_at")
     return {
         "used_today": Coalesce(Subquery(today.filter(**now).values("used_requests")), 0),
         "used_this_month": Coalesce(Subquery(month.filter(**now).values("used_requests")), 0),
         "day_ends": Subquery(today.filter(**now).values("ends_at")),
         "month_ends": Subquery(month.filter(**now).values("ends_at")),
-        "last_used_at": Greatest(F("last_used"), Subquery(used.values("updated_at")[:1])),
     }
 
 
@@ -56,8 +54,9 @@ class ApiKey(TenantModel):
 
     `is_valid` is what the provider last said, None until it was asked. `base_url` is empty for the
     provider's own address. Limits are requests a day and a month in the owner's time zone; usage/keys.py keeps
-    them as quotas, in which the requests are counted. `last_used` is when the server itself took the key out,
-    and `failure_told_at` when its owner was written to that it fails, null again once it works.
+    them as quotas, in which the requests are counted. `last_used` is when the server itself took the key out or,
+    to the minute, when a request through it was counted (migration 0006), and `failure_told_at` when its owner was
+    written to that it fails, null again once it works.
     """
 
     operator_columns: ClassVar[tuple[str, ...]] = (
@@ -88,7 +87,6 @@ class ApiKey(TenantModel):
     used_this_month: int
     day_ends: datetime | None
     month_ends: datetime | None
-    last_used_at: datetime | None
 
     class Meta:
         verbose_name = "provider key"

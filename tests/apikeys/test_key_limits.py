@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
@@ -78,15 +79,58 @@ def test_the_profile_tells_the_same_last_use(as_alice: Client, alice: User, add:
 
 @pytest.mark.parametrize("year", [2001, 2099])
 def test_the_later_use_is_the_last(as_alice: Client, alice: User, add: Add, year: int) -> None:
+    """The server itself takes keys out as well."""
     key = add()
-    record(alice, key.pk)
-    counted = shown(as_alice, key)["lastUsed"]
     with tenant(alice.pk):
         ApiKey.objects.update(last_used=datetime(year, 1, 1, tzinfo=UTC))
+    record(alice, key.pk)
 
-    last = max(counted, f"{year}-01-01T00:00:00.000Z")
-    assert shown(as_alice, key)["lastUsed"] == last
+    last = shown(as_alice, key)["lastUsed"]
+    assert (last == "2099-01-01T00:00:00.000Z") is (year == 2099)
+    assert last > "2001-01-02"
     assert call(as_alice, "get", "/api/profile")[1]["data"]["apiKeys"][0]["lastUsed"] == last
+
+
+def test_a_busy_key_is_written_once_a_minute(as_alice: Client, alice: User, add: Add) -> None:
+    key = add()
+    for seconds in (0, 30, 60, 61, 90):
+        record(alice, key.pk, moment=datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC) + timedelta(seconds=seconds))
+
+    assert shown(as_alice, key)["lastUsed"] == "2020-05-06T07:09:10.000Z"
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+def test_a_request_does_not_wait_for_whoever_is_changing_the_key(alice: User, add: Add) -> None:
+    """Who changes a key asks for the person's usage afterwards: waiting for each other, one of them would fail."""
+    key = add()
+
+    def count() -> None:
+        try:
+            record(alice, key.pk)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, tenant(alice.pk):
+        ApiKey.objects.select_for_update().get()
+        pool.submit(count).result(timeout=60)
+    with tenant(alice.pk):
+        assert ApiKey.objects.get().last_used is None
+    record(alice, key.pk)
+    with tenant(alice.pk):
+        assert ApiKey.objects.get().last_used is not None
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+def test_what_was_counted_before_last_uses_were_kept_is_known(alice: User, add: Add) -> None:
+    used, other = add("openai"), add("xai")
+    moment = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
+    record(alice, used.pk, moment=moment)
+    with tenant(alice.pk):
+        ApiKey.objects.update(last_used=None)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(import_module("apikeys.migrations.0006_last_used").SO_FAR)
+    with tenant(alice.pk):
+        assert dict(ApiKey.objects.values_list("pk", "last_used")) == {used.pk: moment, other.pk: None}
 
 
 def test_an_earlier_months_use_is_still_the_last(as_alice: Client, alice: User, add: Add) -> None:

@@ -148,13 +148,13 @@ FIGURES_SIGNATURE = (
 )
 
 
-def _changed(body: str, old: str, new: str) -> str:
+def changed(body: str, old: str, new: str) -> str:
     """The body of a function with one part of it replaced."""
     assert body.count(old) == 1, old  # noqa: S101
     return body.replace(old, new)
 
 
-COUNT = _changed(
+COUNT = changed(
     metering.COUNT,
     "        INSERT INTO usage_usagerecord AS r (",
     "        IF happened < now() - interval '1 day' THEN\n"
@@ -162,13 +162,13 @@ COUNT = _changed(
     "        END IF;\n"
     "        INSERT INTO usage_usagerecord AS r (",
 )
-ADD = _changed(
+ADD = changed(
     batches.ADD,
     "        IF NOT occupied THEN",
     "        PERFORM usage_reopen_days(person, min(hour)) FROM unnest(hours) AS h (hour);\n"
     "        IF NOT occupied THEN",
 )
-REPORT = _changed(
+REPORT = changed(
     report.REPORT,
     "usage_figures(person, span.starts, span.ends, NULL, NULL, zone, of_provider, of_model, '',\n"
     "                                     false) AS f",
