@@ -64,7 +64,10 @@ def on_exit(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """End the streams of open pages as soon as this worker is told to end; their pages come back to the next one."""
+    """What runs beside requests ends with this worker; pages that had a stream come back to the next one."""
+    from wavelength.alerting import keep_looking
+    from wavelength.conditions import CONDITIONS
     from wavelength.live import serve_while
 
     serve_while(lambda: bool(worker.alive))
+    keep_looking(CONDITIONS, lambda: bool(worker.alive))

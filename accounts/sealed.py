@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.conf import settings
+
 from accounts.datakeys import data_key_for, system_data_key
 from accounts.due import everyone
-from accounts.models import DataKey, SystemKey
+from accounts.models import DataKey, SystemKey, User
+from wavelength import alerting
 from wavelength.envelope import EnvelopeError
 from wavelength.tenancy import tenant
 
@@ -48,18 +51,32 @@ def register_system(kind: str, opener: Opener) -> None:
     _of_system[kind] = opener
 
 
-def open_everything() -> dict[str, Tally]:
-    """Open every data key and every envelope there is; nothing plain is kept. Changes nothing.
+def open_everything(people: Iterable[UUID] | None = None) -> dict[str, Tally]:
+    """Open every data key and every envelope there is, or of these people; nothing plain is kept. Changes nothing.
 
     What hangs from a data key that does not open counts as closed with its key, not one by one.
     """
     tallies = {kind: Tally() for kind in ("data keys", *_of_people, *_of_system)}
-    for user_id in everyone():
+    for user_id in everyone() if people is None else people:
         with tenant(user_id):
             _open_person(user_id, tallies)
     if SystemKey.objects.exists():
         _open_all(_of_system, None, tallies)
     return tallies
+
+
+def look_for_closed() -> None:
+    """Keep for the operators' alerts whether something does not open: of ALERT_ENVELOPE_SAMPLE people, chosen anew.
+
+    Of everybody while something did not, so that it is over only when all of it opens. Call it outside any transaction.
+    """
+    people: list[UUID] | None = None
+    if not alerting.holds("envelopes"):
+        people = list(User.objects.order_by("?").values_list("pk", flat=True)[: settings.ALERT_ENVELOPE_SAMPLE])
+    closed = {kind: tally.closed for kind, tally in open_everything(people).items() if tally.closed}
+    counts = ", ".join(f"{count} {kind}" for kind, count in closed.items())
+    sentence = f"Do not open: {counts}. Run `manage.py check_encryption`; a ring key may be missing."
+    alerting.observe("envelopes", sentence if closed else None)
 
 
 def _open_person(user_id: UUID, tallies: dict[str, Tally]) -> None:

@@ -7,7 +7,7 @@ from django.db import transaction
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
-from accounts import archives, pruning
+from accounts import archives, pruning, sealed
 from accounts.due import people_due
 from accounts.erasure import erase
 
@@ -63,3 +63,10 @@ def prune(timestamp: int) -> None:
         except Exception:
             # One kind's fault must not keep the others waiting; what is left is due again tomorrow.
             logger.exception("The %s could not be pruned.", kind.name)
+
+
+@app.periodic(cron="27 4 * * *")
+@app.task(queueing_lock="look-for-closed")
+def look_for_closed(timestamp: int) -> None:
+    """See, each day, whether what is sealed still opens."""
+    sealed.look_for_closed()

@@ -19,7 +19,8 @@ def validate_due_keys(timestamp: int) -> None:
         validate_keys_of.defer(user_id=str(user_id))
 
 
-@app.task
+# Behind what somebody waits for: of these there may be one for everybody.
+@app.task(priority=-10)
 def validate_keys_of(user_id: str) -> None:
     """Ask about one person's active keys."""
     validation.validate_all(user_id=UUID(user_id))

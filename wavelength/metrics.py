@@ -42,12 +42,16 @@ KEY_VALIDATIONS = Counter(
     "wavelength_key_validations", "Provider keys asked about, by outcome.", ["provider", "outcome"]
 )
 
-# Jobs not yet done, by state, and how long the oldest that could run has been waiting.
+# Jobs not yet done, by state, and how long the oldest that could run has been waiting. Without a time of their own they
+# were queued in the order of their ids.
 QUEUE = """
-    SELECT coalesce(sum((status = 'todo')::int), 0), coalesce(sum((status = 'doing')::int), 0),
-           coalesce(sum((status = 'failed')::int), 0),
-           coalesce(extract(epoch FROM now() - min(coalesce(scheduled_at, now()))
-                    FILTER (WHERE status = 'todo' AND coalesce(scheduled_at, now()) <= now())), 0)
+    SELECT count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),
+           count(*) FILTER (WHERE status = 'failed'),
+           coalesce(extract(epoch FROM statement_timestamp() - least(
+               min(scheduled_at) FILTER (WHERE status = 'todo' AND scheduled_at <= statement_timestamp()),
+               (SELECT max(e.at) FROM procrastinate_events e
+                 WHERE e.job_id = (SELECT min(o.id) FROM procrastinate_jobs o
+                                    WHERE o.status = 'todo' AND o.scheduled_at IS NULL)))), 0)
       FROM procrastinate_jobs WHERE status IN ('todo', 'doing', 'failed')
 """
 CONNECTIONS = """

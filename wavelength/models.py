@@ -43,3 +43,24 @@ class SharedValue(models.Model):
 
     class Meta:
         db_table = "wavelength_shared"
+
+
+class OperatorAlert(models.Model):
+    """A condition that operators are told of once when it begins and once when it is over; it tells of nobody.
+
+    It holds since `begun_at` (null: it does not) and was last seen at `seen_at`. `told` is whether the operators think
+    that it holds, and `telling_at` when a process last set out to tell them otherwise.
+    """
+
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT", "UPDATE")
+    operator_columns: ClassVar[tuple[str, ...]] = ("name", "begun_at", "seen_at", "sentence", "told", "telling_at")
+
+    name = models.CharField(max_length=NAME_LENGTH, primary_key=True)
+    begun_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    sentence = models.CharField(max_length=500)
+    told = models.BooleanField(db_default=False)
+    telling_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name

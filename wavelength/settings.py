@@ -106,6 +106,15 @@ LOG_REQUESTS = env.bool("LOG_REQUESTS", default=True)
 TALLY_SECONDS = env.float("TALLY_SECONDS", default=20)
 SLOW_QUERY_SECONDS = env.int("SLOW_QUERY_MS", default=500) / 1000
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
+# Who is told when something is wrong (wavelength/conditions.py), and from when on it is.
+ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")
+ALERT_QUEUE_MINUTES = env.int("ALERT_QUEUE_MINUTES", default=15)
+ALERT_HANDOVER_FAILURE_PERCENT = env.int("ALERT_HANDOVER_FAILURE_PERCENT", default=20)
+ALERT_SIGNIN_FAILURES = env.int("ALERT_SIGNIN_FAILURES", default=100)  # in an hour
+# People a day whose envelopes are opened to see whether they do.
+ALERT_ENVELOPE_SAMPLE = env.int("ALERT_ENVELOPE_SAMPLE", default=1000)
 # Open pages that one process keeps up to date by a stream, which takes one of its threads: never more than half of
 # them (gunicorn.conf.py reads the same name). The others ask.
 LIVE_STREAMS = min(env.int("LIVE_STREAMS", default=3), env.int("WEB_THREADS", default=8) // 2)
@@ -113,6 +122,8 @@ S3_BUCKET = env.str("S3_BUCKET", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 DATA_DIR = embedded.data_directory(BASE_DIR, env.ENVIRON)
 
+if ALERT_WEBHOOK_URL and len(ALERT_WEBHOOK_SECRET) < 32:
+    raise ImproperlyConfigured("ALERT_WEBHOOK_SECRET must be at least 32 random characters: it signs every alert.")
 if not DEBUG:
     if len(SECRET_KEY) < 32:
         raise ImproperlyConfigured("SECRET_KEY (or NEXTAUTH_SECRET) must be set to at least 32 random characters.")
