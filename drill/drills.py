@@ -4,9 +4,11 @@ from drill import (
     clock_off,
     database_restarted,
     disk_full,
+    endurance,
     handover_killed,
     jobs,
     network_gone,
+    redis_gone,
     schema_interrupted,
     web_killed,
 )
@@ -22,5 +24,7 @@ DRILLS: tuple[Drill, ...] = (
     schema_interrupted.DRILL,
     handover_killed.DRILL,
     jobs.SHARED,
+    redis_gone.DRILL,
+    endurance.DRILL,
     disk_full.DRILL,
 )

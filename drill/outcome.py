@@ -36,7 +36,7 @@ class Drill:
     what: str
     run: Callable[["Stage", int], Outcome]
     times: int
-    short: int  # in the suite
+    short: int  # in the suite; 0 is not at all
     small_disk: bool = False  # on a volume of its own, which can be filled
 
 
