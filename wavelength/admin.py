@@ -47,7 +47,10 @@ class OperatorAdminSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         # Signing in and out and passwords are allauth's, with its second factor and limits.
+        from wavelength.analytics import analytics  # it shows the site's own frame
+
         ours: list[URLPattern | URLResolver] = [
+            path("analytics/", self.admin_view(analytics), name="analytics"),
             path("login/", never_cache(sign_in), name="login"),
             path("logout/", require_POST(sign_out), name="logout"),
             path("password_change/", change_password, name="password_change"),

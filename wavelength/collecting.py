@@ -58,8 +58,9 @@ TABLES: Final = """
     INSERT INTO wavelength_systemmetric AS m (name, hour, label, value)
     SELECT figure.name, date_trunc('day', statement_timestamp(), 'UTC'), c.relname, figure.value
       FROM pg_class c, LATERAL (VALUES ('table.bytes', pg_total_relation_size(c.oid)::numeric),
-                                       ('table.rows', greatest(c.reltuples, 0)::numeric)) AS figure (name, value)
+                                       ('table.rows', c.reltuples::numeric)) AS figure (name, value)
      WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace
+       AND figure.value >= 0  -- rows are -1 until PostgreSQL has looked
     ON CONFLICT (name, hour, label) DO UPDATE SET value = EXCLUDED.value WHERE m.value <> EXCLUDED.value
 """
 

@@ -26,6 +26,7 @@ from tests.browser.addresses import INSIDE, OUTSIDE, PROTECTED, RECENT
 from tests.browser.conftest import OPENAI_KEY, SAMPLES, Open
 from tests.conftest import PASSWORD
 from tests.processes import serve
+from wavelength import collecting
 from wavelength.envelope import Secret
 from wavelength.styleguide import components
 from wavelength.tenancy import tenant
@@ -150,6 +151,18 @@ def test_it_works_at_the_second_step(alice: User, open_page: Open) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Second step")).to_be_visible()
+    assert check(page) == []
+
+
+def test_it_works_for_administrators(alice: User, open_page: Open) -> None:
+    """Of the admin, the page that is ours."""
+    User.objects.filter(pk=alice.pk).update(is_staff=True)
+    page = open_page("/", person=alice)
+    assert visit(page, ["/admin/analytics/"], check) == {}
+    vault.store_key(user_id=alice.pk, provider="openai", secret=Secret(OPENAI_KEY))
+    collecting.collect()
+    assert visit(page, ["/admin/analytics/?period=24h", "/admin/analytics/?period=90d"], check) == {}
+    page.get_by_text("Figures of Registrations").click()
     assert check(page) == []
 
 
