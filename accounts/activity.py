@@ -50,6 +50,10 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "key.added": _("Provider key added"),
     "key.replaced": _("Provider key replaced"),
     "key.deleted": _("Provider key deleted"),
+    "key.failing": _("Provider key refused by its provider"),
+    "key.unusual": _("Provider key used far more than usual"),
+    "key.exposed": _("Provider key found in plain text"),
+    "key.flag_dismissed": _("Warning about a provider key dismissed"),
     "chat.shared": _("Chat shared by a link"),
     "chat.share_withdrawn": _("Link to a shared chat withdrawn"),
     "handover.finished": _("Chats brought in"),
@@ -59,7 +63,9 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "budget.removed": _("Own budget removed"),
 }
 # What a person should look at, even in passing.
-WARNINGS: Final[frozenset[str]] = frozenset({"session.failed", "confirmation.failed"})
+WARNINGS: Final[frozenset[str]] = frozenset(
+    {"session.failed", "confirmation.failed", "key.failing", "key.unusual", "key.exposed"}
+)
 # What of an event's details is worth a second line.
 DETAILS: Final[tuple[str, ...]] = ("way", "provider", "name", "period", "after", "browser", "count")
 WAYS: Final[Mapping[str, Text]] = {

@@ -11,18 +11,44 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, FlagReason
 from usage.models import AdviceKind
 from usage.recommendations import REMEMBERED, Advice, subject_of
 
 UNUSED: Final = timedelta(days=60)
+# What else was noticed of a key; those that fail say so themselves.
+NOTICED: Final[dict[str, AdviceKind]] = {
+    FlagReason.UNUSUAL: AdviceKind.KEY_UNUSUAL,
+    FlagReason.EXPOSED: AdviceKind.KEY_EXPOSED,
+}
 
 
 def key_advice(keys: Iterable[ApiKey], at: datetime) -> list[Advice]:
-    """What to do about keys that are switched on. Those that fail go first."""
+    """What to do about keys; each comes with its flags. What was noticed of them goes first.
+
+    Of a key that is switched off it matters only whether others may know it.
+    """
+    keys = list(keys)
     active = [key for key in keys if key.is_active]
     failing = [key for key in active if key.is_valid is False]
-    return [*(_failing(key, at) for key in failing), *_unused(active, at)]
+    return [*_noticed(keys, at), *(_failing(key, at) for key in failing), *_unused(active, at)]
+
+
+def _noticed(keys: Iterable[ApiKey], at: datetime) -> Iterator[Advice]:
+    for key in keys:
+        for flag in key.open_flags:
+            if (kind := NOTICED.get(flag.reason)) and (key.is_active or kind is AdviceKind.KEY_EXPOSED):
+                yield Advice(
+                    kind=kind,
+                    subject=subject_of(flag.pk, flag.flagged_at.isoformat()),
+                    until=at + REMEMBERED,
+                    sentence=format_html("{}: {}", _name(key), flag.sentence),
+                    figures=[(_("Noticed"), _stamp(flag.flagged_at)), (_("Last used"), _stamp(key.last_used))],
+                    note=flag.counsel,
+                    action=_("Look at your keys"),
+                    url=reverse("apikeys:key-list"),
+                    urgent=True,
+                )
 
 
 def _failing(key: ApiKey, at: datetime) -> Advice:

@@ -79,7 +79,7 @@ class ChangedKey(Shape):
 @router.get("/profile/api-keys", response=Answer[list[KeyOut]])
 def list_keys(request: Request) -> HttpResponse:
     """The person's keys, newest first. No call returns a secret."""
-    return reply([shown(key) for key in vault.keys_of(request.user.pk)])
+    return reply([shown(key) for key in vault.keys_of(request.user.pk, with_flags=False)])
 
 
 @router.post("/profile/api-keys", response={200: Answer[KeyOut], 409: Failure})

@@ -8,7 +8,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from apikeys.providers import Provider, provider_named
-from apikeys.wording import in_words
+from apikeys.wording import flag_counsel, flag_sentence, in_words
 from usage.models import Period, QuotaWindow
 from wavelength.envelope import Binding, origin_of
 from wavelength.tenancy.models import TenantModel
@@ -117,6 +117,12 @@ class ApiKey(TenantModel):
         """What its provider last said against it, or why it could not be asked; in the language that is spoken."""
         return in_words(self.validation_error, self.provider_info) if self.validation_error else ""
 
+    @property
+    def open_flags(self) -> list["KeyFlag"]:
+        """What was noticed of it and not dismissed, latest first; a list of keys fetches its `flags` at once."""
+        found = (flag for flag in self.flags.all() if flag.dismissed_at is None)
+        return sorted(found, key=lambda flag: flag.flagged_at, reverse=True)
+
     def binding(self) -> Binding:
         """What this key's envelope is bound to; another row, person, provider or address opens nothing."""
         return Binding(
@@ -126,6 +132,44 @@ class ApiKey(TenantModel):
             provider=self.provider,
             origin=origin_of(self.base_url),
         )
+
+
+class FlagReason(models.TextChoices):
+    FAILING = "failing", "Refused by its provider"
+    UNUSUAL = "unusual", "Used far more than usual"
+    EXPOSED = "exposed", "Found in plain text"
+
+
+class KeyFlag(TenantModel):
+    """A reason for which a key needs its owner's attention (apikeys/watching.py); it goes when the key is replaced.
+
+    `details` holds what the sentence tells: figures, or the place where the key was found, never a text.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = ()
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="flags")
+    reason = models.CharField(max_length=16, choices=FlagReason)
+    details = models.JSONField(default=dict)
+    flagged_at = models.DateTimeField(db_default=Now(), editable=False)
+    dismissed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "flag of a provider key"
+        constraints = [models.UniqueConstraint(fields=["user", "key", "reason"], name="keyflag_reason_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key_id}: {self.reason}"
+
+    @property
+    def sentence(self) -> str:
+        """What was noticed, with the figures that were compared; in the language that is spoken."""
+        return flag_sentence(self.reason, self.details)
+
+    @property
+    def counsel(self) -> str:
+        """What to do about it; in the language that is spoken."""
+        return flag_counsel(self.reason)
 
 
 class DeletedKey(TenantModel):

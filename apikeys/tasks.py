@@ -7,7 +7,7 @@ from procrastinate.contrib.django import app
 from accounts.due import people_due
 from accounts.mails import write_to_all
 from accounts.models import Mail
-from apikeys import validation
+from apikeys import validation, watching
 from apikeys.key_mails import news_of_keys
 
 
@@ -22,8 +22,23 @@ def validate_due_keys(timestamp: int) -> None:
 # Behind what somebody waits for: of these there may be one for everybody.
 @app.task(priority=-10)
 def validate_keys_of(user_id: str) -> None:
-    """Ask about one person's active keys."""
+    """Ask about one person's active keys, and look whether any stands in what they wrote outside chats."""
     validation.validate_all(user_id=UUID(user_id))
+    watching.look_through(user_id=UUID(user_id))
+
+
+@app.task
+def look_through_of(user_id: str) -> None:
+    """Look whether a key that was just stored stands in any text of the person's."""
+    watching.look_through(user_id=UUID(user_id), everything=True)
+
+
+@app.periodic(cron="47 * * * *")
+@app.task(queueing_lock="check-key-rates")
+def check_key_rates(timestamp: int) -> None:
+    """Each hour, look whether a key that is used much today is used at many times its usual rate."""
+    for user_id in people_due("key_rates"):
+        watching.check_rates(user_id=user_id)
 
 
 @app.periodic(cron="*/10 * * * *")

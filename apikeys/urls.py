@@ -14,5 +14,6 @@ urlpatterns = [
     path("<uuid:key_id>/secret/trial/", secret_views.key_replacement_trial, name="key-replacement-trial"),
     path("<uuid:key_id>/validation/", secret_views.key_validation, name="key-validation"),
     path("<uuid:key_id>/activation/", views.key_activation, name="key-activation"),
+    path("flags/<uuid:flag_id>/dismissal/", views.flag_dismissal, name="flag-dismissal"),
     path("<uuid:key_id>/deletion/", views.key_deletion, name="key-deletion"),
 ]

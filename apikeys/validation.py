@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
-from apikeys import vault
+from apikeys import vault, watching
 from apikeys.addresses import reach_given
 from apikeys.models import ApiKey
 from apikeys.providers import Provider, Verdict, provider_named
@@ -55,9 +55,11 @@ def validate_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
         if verdict.works is None:
             asked.update(validation_error=verdict.sentence)
         else:
-            asked.update(is_valid=verdict.works, validation_error=verdict.sentence, last_validated=Now())
-        if verdict.works:
-            asked.update(failure_told_at=None)
+            told = asked.update(is_valid=verdict.works, validation_error=verdict.sentence, last_validated=Now())
+            if told:
+                watching.heed_verdict(user_id=user_id, key_id=key_id, works=verdict.works)
+            if verdict.works:
+                asked.update(failure_told_at=None)
         return vault.key_of(user_id=user_id, key_id=key_id)
 
 

@@ -19,8 +19,9 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.datakeys import data_key_for
 from apikeys.addresses import clean_base_url
-from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey, DeletedKey
+from apikeys.models import DEFAULT_NAME, NAME_LENGTH, ApiKey, DeletedKey, KeyFlag
 from apikeys.providers import KeyRefusedError, Verdict, check_format, provider_named
+from apikeys.watching import look_through_later
 from usage.keys import limit_key
 from usage.quotas import hold_usage
 from wavelength.envelope import DataKey, EnvelopeError, Secret
@@ -62,10 +63,11 @@ class Outcome:
     sentence: str | None = None
 
 
-def keys_of(user_id: UUID) -> list[ApiKey]:
-    """Answer a person's keys, newest first, each with its use."""
+def keys_of(user_id: UUID, *, with_flags: bool = True) -> list[ApiKey]:
+    """Answer a person's keys, newest first, each with its use and, if wanted, its flags."""
     with tenant(user_id):
-        return list(ApiKey.objects.with_use().newest_first())
+        keys = ApiKey.objects.with_use().newest_first()
+        return list(keys.prefetch_related("flags") if with_flags else keys)
 
 
 def key_of(*, user_id: UUID, key_id: UUID) -> ApiKey:
@@ -106,6 +108,7 @@ def store_key(
         _welcome_back(key)
         limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
         audit.record(user_id, "key.added", provider=key.provider, key=str(key.pk))
+        look_through_later(user_id)
         return key_of(user_id=user_id, key_id=key.pk)
 
 
@@ -125,9 +128,12 @@ def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) ->
         if bytes(key.fingerprint) != before:
             _remember_deleted(user_id, before)
             _welcome_back(key)
+            # What was noticed was noticed of the secret that is gone.
+            KeyFlag.objects.filter(key=key).delete()
         limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
         if "secret" in changes:
             audit.record(user_id, "key.replaced", provider=key.provider, key=str(key.pk))
+            look_through_later(user_id)
         return key_of(user_id=user_id, key_id=key.pk)
 
 

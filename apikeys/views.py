@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
-from apikeys import vault
+from apikeys import vault, watching
 from apikeys.forms import KeyForm, SettingsForm
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, KeyFlag
 from apikeys.providers import KeyRefusedError
 from apikeys.vault import KeyChanges
 from wavelength.limits import spend
@@ -77,6 +77,17 @@ def key_activation(request: PageRequest, key_id: UUID) -> HttpResponse:
     except ApiKey.DoesNotExist:
         raise Http404 from None
     return done(request, _("The key is switched on.") if active else _("The key is switched off."))
+
+
+@login_required
+@require_POST
+def flag_dismissal(request: PageRequest, flag_id: UUID) -> HttpResponse:
+    """Say something that was noticed of a key no more."""
+    try:
+        watching.dismiss(user_id=request.user.pk, flag_id=flag_id)
+    except KeyFlag.DoesNotExist:
+        raise Http404 from None
+    return done(request, _("Dismissed."))
 
 
 def named(sentence: str, key: ApiKey) -> str:

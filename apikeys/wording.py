@@ -1,12 +1,14 @@
 """What is said of a key after its provider was asked. Kept in English, told in the language that is spoken."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.utils.translation import gettext, gettext_noop
 
 from apikeys.providers import Provider
 from wavelength.outgoing import Failure
+from wavelength.templatetags.figures import count
 
 # What a status says of a key.
 SAYINGS: Final = {
@@ -42,3 +44,36 @@ def in_words(sentence: str, provider: Provider) -> str:
     if status:
         form = form.replace(status[0], "(%(status)s)", 1)
     return gettext(form) % {"provider": provider.label, "status": status[1] if status else ""}
+
+
+# Where a key was found.
+EXPOSED: Final = {
+    "chat": gettext_noop("This key stands in the text of a chat of yours."),
+    "key": gettext_noop("This key stands in the name or address of a key of yours."),
+    "profile": gettext_noop("This key stands in your profile."),
+    "usage": gettext_noop("This key was sent as the name of a model or provider."),
+    "request": gettext_noop("This key was sent in an address or field that is not for keys."),
+}
+COUNSEL: Final = {
+    "failing": gettext_noop("Make a new key at its provider and replace this one, or switch it off."),
+    "unusual": gettext_noop("If that was not you, revoke it at its provider and replace it here."),
+    "exposed": gettext_noop(
+        "Whoever reads that can use it: revoke it at its provider, replace it here, and delete it there."
+    ),
+}
+
+
+def flag_sentence(reason: str, details: Mapping[str, Any]) -> str:
+    """What was noticed of a key, in the language that is spoken."""
+    if reason == "failing":
+        return gettext("Its provider refuses this key.")
+    if reason == "exposed":
+        return gettext(EXPOSED[details["place"]])
+    figures = {name: count(details[name]) for name in ("requests", "usual", "days")}
+    said = gettext("%(requests)s requests in one day; on a usual one there are %(usual)s (median of %(days)s days).")
+    return said % figures
+
+
+def flag_counsel(reason: str) -> str:
+    """What to do about that, in the language that is spoken."""
+    return gettext(COUNSEL[reason])

@@ -21,6 +21,7 @@ from accounts import audit
 from accounts.arrivals import claim
 from accounts.models import AnonymousSession
 from apikeys.models import ApiKey
+from apikeys.watching import look_through_later
 from chats import browser_config
 from chats.loading import Loaded
 from chats.models import Chat, Handover, Source
@@ -249,6 +250,8 @@ def _finish(handover: Handover, payload: Payload, report: Report) -> None:
             keys=report.migrated_keys,
             errors=handover.error_count,
         )
+        if keys.new:
+            look_through_later(user_id)
         if Chat.objects.filter(indexed=False).exists():
             index_later(user_id)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from accounts.models import AuditEvent, DataArchive, DataKey, ErasureRequest, Profile, User, Way
-from apikeys.models import ApiKey, DeletedKey
+from apikeys.models import ApiKey, DeletedKey, FlagReason, KeyFlag
 from chats.models import Chat, Handover, Message, SearchEntry, SharedLink, Source
 from usage.models import (
     AdviceDismissal,
@@ -156,6 +156,7 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     ),
     DataArchive: lambda person: DataArchive(user=person),
     ApiKey: _api_key,
+    KeyFlag: lambda person: KeyFlag(user=person, key=stored(ApiKey, person), reason=FlagReason.EXPOSED),
     DeletedKey: lambda person: DeletedKey(user=person, fingerprint=uuid4().bytes),
     Chat: _chat,
     Message: _message,

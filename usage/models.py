@@ -266,6 +266,8 @@ class AdviceKind(models.TextChoices):
     DAY = "day", "Unusual day"
     KEY_IDLE = "key_idle", "Unused key"
     KEY_FAILING = "key_failing", "Failing key"
+    KEY_UNUSUAL = "key_unusual", "Key used far more than usual"
+    KEY_EXPOSED = "key_exposed", "Key in plain text"
 
 
 class AdviceDismissal(TenantModel):

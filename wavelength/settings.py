@@ -255,6 +255,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "accounts.middleware.PersonMiddleware",
+    "apikeys.middleware.SpilledKeyMiddleware",
     "accounts.browsers.LastSeenMiddleware",
     "accounts.shell.PersonalPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

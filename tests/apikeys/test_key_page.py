@@ -56,7 +56,7 @@ def test_the_list_asks_as_often_however_long_it_is(
     for number in range(6):
         store_key(user_id=alice.pk, provider="xai", secret=Secret(f"xai-another-{number}"), key_name=f"{number}")
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         page = as_alice.get(reverse("apikeys:key-list")).content.decode()
 
     assert page.count('<li id="key-') == 7

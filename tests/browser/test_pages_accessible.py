@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, Response, expect
 from accounts.deactivation import deactivate, reactivation_token
 from accounts.models import User
 from apikeys import vault
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, KeyFlag
 from chats.models import Chat, Handover, Source
 from chats.sync import take_over
 from tests.browser.addresses import INSIDE, OUTSIDE, PROTECTED, RECENT
@@ -66,6 +66,8 @@ def full(alice: User) -> dict[str, Any]:
         key = ApiKey.objects.first()
         assert key is not None
         ApiKey.objects.filter(pk=key.pk).update(is_valid=False, validation_error="xAI does not know this key.")
+        for reason, details in (("failing", {}), ("unusual", {"requests": 500, "usual": 7, "days": 14})):
+            KeyFlag.objects.create(user=alice, key=key, reason=reason, details=details)
         longest = Chat.objects.order_by("-message_count")[0]
         return {"chat": longest.pk, "key": key.pk, "import": Handover.objects.get().reference}
 

@@ -19,6 +19,7 @@ from pytest_django import Settings
 
 from accounts.models import Profile, User
 from apikeys import vault
+from apikeys.models import FlagReason, KeyFlag
 from chats.models import Chat, Handover, SharedLink
 from chats.sharing import share_chat
 from tests.conftest import PASSWORD, signed_in
@@ -90,6 +91,12 @@ def _browser(person: User) -> int:
     return browser
 
 
+def _flag(person: User) -> UUID:
+    key_id = _key(person)
+    with tenant(person.pk):
+        return KeyFlag.objects.create(user=person, key_id=key_id, reason=FlagReason.FAILING).pk
+
+
 @dataclass(frozen=True)
 class Ids:
     """What an address's parameter names: makes one of a person's, and one of nobody's."""
@@ -104,6 +111,7 @@ CHAT = Ids("chat_id", lambda person: _chat(person).pk)
 CHAT_AS_SHOWN = Ids("chat_id", lambda person: _chat(person).shown_id, lambda: uuid4().hex)
 HANDOVER = Ids("reference", _handover)
 RESERVATION = Ids("reservation_id", _reservation)
+FLAG = Ids("flag_id", _flag)
 LINK = Ids("link_id", _link)
 PASSKEY = Ids("pk", _passkey, lambda: 2**31 - 1)
 BROWSER = Ids("browser_id", _browser, lambda: 2**31 - 1)
@@ -121,6 +129,7 @@ IDS: dict[str, Ids] = {
     "keys/<uuid:key_id>/validation/": KEY,
     "keys/<uuid:key_id>/activation/": KEY,
     "keys/<uuid:key_id>/deletion/": KEY,
+    "keys/flags/<uuid:flag_id>/dismissal/": FLAG,
     "chats/<uuid:chat_id>/": CHAT,
     "chats/<uuid:chat_id>/title/": CHAT,
     "chats/<uuid:chat_id>/sharing/": CHAT,
