@@ -51,6 +51,12 @@ _counted = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or tempfile.mkdtemp(prefix
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counted
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Whoever takes another's place waits for a database that is gone: refusing to start would end the whole server."""
+    if worker.age > server.cfg.workers:
+        os.environ["WEB_REPLACEMENT"] = "1"
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """What a process that ended has counted stays; only its gauges go."""
     from prometheus_client import multiprocess

@@ -11,6 +11,7 @@ from drill import (
     redis_gone,
     schema_interrupted,
     web_killed,
+    web_orphaned,
 )
 from drill.outcome import Drill
 
@@ -18,6 +19,7 @@ DRILLS: tuple[Drill, ...] = (
     web_killed.DRILL,
     database_restarted.FAST,
     database_restarted.IMMEDIATE,
+    web_orphaned.DRILL,
     network_gone.CUT,
     network_gone.SILENT,
     clock_off.DRILL,

@@ -1,6 +1,7 @@
 """What must hold before a process may serve; each part registers a check tagged ``startup``."""
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,21 @@ from django.db import DatabaseError, connections
 from wavelength.tenancy.roles import ways_past
 
 STARTUP = "startup"
+UNREACHABLE = "wavelength.E001"
 logger = logging.getLogger(__name__)
 
 
-def refuse_unsafe() -> None:
-    """Raise ImproperlyConfigured, in sentences, when any ``startup`` check finds an error."""
+def refuse_unsafe(*, patient: bool = False) -> None:
+    """Raise ImproperlyConfigured, in sentences, when any ``startup`` check finds an error.
+
+    With `patient` it waits for a database that cannot be reached, for as long as that takes.
+    """
     found = checks.run_checks(tags=[STARTUP], databases=["default"])
+    while patient and any(message.id == UNREACHABLE for message in found):
+        logger.warning("Waiting for the database: it cannot be reached.")
+        connections.close_all()
+        time.sleep(1)
+        found = checks.run_checks(tags=[STARTUP], databases=["default"])
     errors = [message for message in found if message.level >= checks.ERROR]
     for message in found:
         if message not in errors:
@@ -44,7 +54,7 @@ def check_role(
             checks.Error(
                 f"The database in DATABASE_URL cannot be used: {str(error).strip()}"
                 " `manage.py check_database` says more.",
-                id="wavelength.E001",
+                id=UNREACHABLE,
             )
         ]
     if ways:

@@ -20,7 +20,7 @@ from wavelength.startup import refuse_unsafe  # noqa: E402
 from wavelength.tenancy import forget_tenant  # noqa: E402
 from wavelength.tenancy.base import look_after_connections  # noqa: E402
 
-refuse_unsafe()
+refuse_unsafe(patient="WEB_REPLACEMENT" in os.environ)
 # Every view and operation is loaded now: else the first request would wait for it, after each start.
 get_resolver().url_patterns  # noqa: B018
 # The end of each request looks after the connections already, and queries are kept for DEBUG alone.

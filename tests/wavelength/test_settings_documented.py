@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # `env.str("NAME"`, `environ["NAME"]`, `os.environ.get("NAME"`, `os.getenv("NAME"`
 READS = re.compile(r"""(?:\benv\.\w+|environ(?:\.get)?|getenv)\s*[(\[]\s*["']([A-Z][A-Z0-9_]+)["']""")
 # Read by Django or set by the process that starts us, not by an operator.
-NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR"}
+NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "WEB_REPLACEMENT"}
 
 
 def names_read() -> set[str]:
