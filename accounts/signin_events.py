@@ -5,6 +5,7 @@ Signals, because allauth offers nothing else for these; what its adapters are as
 
 from typing import Any, Final
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_added, email_removed
 from allauth.account.signals import password_changed as password_was_changed
@@ -14,6 +15,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_added, authenticator_removed, authenticator_reset
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from allauth.socialaccount.signals import social_account_added, social_account_removed
+from django.http import HttpRequest
 
 from accounts import audit
 from accounts.models import User
@@ -57,7 +59,12 @@ def _email_given_up(user: User, email_address: EmailAddress, **_: Any) -> None:
         audit.record_for(user.pk, "email.change_cancelled", after=email_address.email)
 
 
-def _authenticator_added(user: User, authenticator: Authenticator, **_: Any) -> None:
+def _authenticator_added(
+    user: User, authenticator: Authenticator, request: HttpRequest | None = None, **_: Any
+) -> None:
+    if request is not None and authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        # Setting it up showed it: what asks for a second factor need not ask again.
+        record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
     match authenticator.type:
         case Authenticator.Type.TOTP:
             audit.record_for(user.pk, "twofactor.on")

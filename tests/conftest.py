@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from io import StringIO
+from time import time
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.cache import caches
@@ -27,6 +29,7 @@ from wavelength import limits
 from wavelength.sharing import shared
 
 PASSWORD = "correct horse battery staple"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 FLUSHES = 5
 
 
@@ -110,6 +113,18 @@ def signed_in(person: User) -> Client:
     """A browser in which this person is signed in."""
     client = Client()
     client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return client
+
+
+def administering(person: User) -> Client:
+    """A browser in which this person is signed in as an administrator, with the second factor that takes."""
+    User.objects.filter(pk=person.pk).update(is_staff=True)
+    factor = TOTP.activate(person, TOTP_SECRET).instance
+    client = signed_in(person)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "at": time(), "id": factor.pk, "type": factor.type}]
+    session["account_authentication_methods_user"] = str(person.pk)
+    session.save()
     return client
 
 

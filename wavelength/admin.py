@@ -33,9 +33,14 @@ class OperatorAdminSite(AdminSite):
     def admin_view(  # type: ignore[override]  # the stubs want the very view type back
         self, view: Callable[..., HttpResponseBase], cacheable: bool = False
     ) -> Callable[..., HttpResponseBase]:
+        # Late: this module is loaded before the applications are.
+        from wavelength.secondfactor import way_to_second_factor
+
         guarded = super().admin_view(view, cacheable)
 
         def as_operator(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if self.has_permission(request) and (way := way_to_second_factor(request)):
+                return way
             with operating():
                 response = guarded(request, *args, **kwargs)
                 if hasattr(response, "render"):

@@ -8,7 +8,7 @@ from django.test import Client
 from accounts.models import User
 from chats.models import Handover
 from tests.chats.payloads import chat, hand_over, message, payload
-from tests.conftest import signed_in
+from tests.conftest import administering
 from wavelength.tenancy import tenant
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
@@ -18,9 +18,7 @@ ADDRESS = "/admin/chats/handover/"
 
 @pytest.fixture
 def as_operator(charlie: User) -> Client:
-    User.objects.filter(pk=charlie.pk).update(is_staff=True)
-    charlie.refresh_from_db()
-    return signed_in(charlie)
+    return administering(charlie)
 
 
 def test_it_works(as_operator: Client, as_alice: Client, alice: User) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent, Tier, User
 from accounts.people import set_tier
-from tests.conftest import make_person, signed_in
+from tests.conftest import administering, make_person, signed_in
 from usage import metering, quotas
 from usage.models import ModelAccess, ModelPrice, Period, QuotaLimit, QuotaWindow, UsageRecord
 from wavelength.tenancy import tenant
@@ -30,8 +30,7 @@ PRICE = {"provider": "openai", "model": "gpt-4o", "input_price": "7", "output_pr
 def as_olga() -> Client:
     """An administrator."""
     olga = make_person("olga@example.com", "Olga")
-    User.objects.filter(pk=olga.pk).update(is_staff=True)
-    return signed_in(olga)
+    return administering(olga)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import DataKey, Profile, User
-from tests.conftest import signed_in
+from tests.conftest import administering
 from wavelength.tenancy import TenantSwitch, current_tenant, tenant
 from wavelength.tenancy.routing import operating
 
@@ -52,7 +52,7 @@ def staff(charlie: User) -> User:
 
 @pytest.fixture
 def as_staff(staff: User) -> Client:
-    return signed_in(staff)
+    return administering(staff)
 
 
 def test_it_works(alice: User, bob: User) -> None:
@@ -131,8 +131,9 @@ def test_admin_pages_ask_the_operator_alone(as_staff: Client, alice: User) -> No
             assert as_staff.get(reverse(name, args=arguments)).status_code == 200
         assert asked["operator"], name
         assert not any(meanwhile), name
-        # Before it: who is asking, with their profile. Nothing of what the page shows.
-        assert ["session_with_profile" in sql for sql in asked["default"]] == [True], name
+        # Before it: who is asking, with their profile, and whether they have a second factor. Nothing of what it shows.
+        assert ["session_with_profile" in sql for sql in asked["default"]] == [True, False], name
+        assert "mfa_authenticator" in asked["default"][1], name
 
 
 def test_an_admins_change_is_one_transaction_of_the_operators(as_staff: Client, alice: User) -> None:
