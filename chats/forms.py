@@ -36,7 +36,9 @@ class ImportForm(forms.Form):
 class TitleForm(forms.Form):
     """Another title for a chat."""
 
-    title = forms.CharField(label=gettext_lazy("Title"), max_length=MAX_TITLE)
+    title = forms.CharField(
+        label=gettext_lazy("Title"), max_length=MAX_TITLE, widget=forms.TextInput(attrs={"autofocus": True})
+    )
 
 
 class ShareForm(forms.Form):

@@ -86,15 +86,18 @@ addEventListener("pageshow", () => {
 // After a swap the focus is where it was, by the name of the element; where that is gone, at the start of what came,
 // and never at the top of the page.
 let lost = null;
-document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+document.addEventListener("htmx:beforeSwap", ({ detail: { shouldSwap, target } }) => {
   lost = target !== dialog && target?.contains(document.activeElement) ? target.id : null;
+  // What came stands above what goes for a moment: the browser would scroll along with the latter.
+  if (shouldSwap) document.documentElement.dataset.swapping = "";
 });
 document.addEventListener("htmx:afterSettle", () => {
+  delete document.documentElement.dataset.swapping;
   const place = lost && document.getElementById(lost);
   lost = null;
   if (!place || (document.activeElement && document.activeElement !== document.body)) return;
-  const start = place.querySelector("[data-focus], h1, h2, h3") ?? place;
-  start.setAttribute("tabindex", "-1");
+  const start = place.querySelector("[data-focus], [autofocus], h1, h2, h3") ?? place;
+  if (start.tabIndex < 0) start.setAttribute("tabindex", "-1");
   start.focus({ preventScroll: true });
 });
 

@@ -176,6 +176,17 @@ def test_code_and_messages_are_copied(alice: User, chats: list[Chat], open_page:
     assert page.evaluate("navigator.clipboard.readText()") == code.locator("code").text_content()
 
 
+def test_a_link_is_copied(alice: User, chats: list[Chat], open_page: Open) -> None:
+    page = open_page(f"/chats/{chats[0].pk}/sharing/", person=alice, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Make a link").click()
+    copy = page.get_by_role("button", name="Copy: ")
+    copy.click()
+    expect(page.locator(".copy").get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#shared-address").input_value()
+    expect(page.get_by_role("button", name="Copied: ")).to_be_visible()
+    expect(copy).to_be_visible()
+
+
 def test_pages_with_something_in_them_are_accessible(alice: User, chats: list[Chat], open_page: Open) -> None:
     page = open_page(f"/chats/{chats[0].pk}/sharing/", person=alice)
     page.get_by_role("button", name="Make a link").click()

@@ -6,7 +6,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from accounts.models import AnonymousSession
-from tests.browser.conftest import Open, Site
+from tests.browser.conftest import SAMPLES, Open, Site
 
 PASSWORD = "correct horse battery staple"
 
@@ -70,3 +70,29 @@ def test_an_id_in_the_address_is_carried_without_script(site: Site, open_page: O
     claimed = AnonymousSession.objects.select_related("claimed_by").get(anonymous_id="carried-without-script")
     assert claimed.claimed_by is not None
     assert claimed.claimed_by.email == "grace@example.com"
+
+
+def test_it_works_without_script(site: Site, open_page: Open, small_counts: dict[str, int]) -> None:
+    """Signing up, the letter, the hand-over of a saved store, and the overview of it."""
+    page = open_page("/", script=False)
+    page.get_by_role("link", name="Create your account").click()
+    page.get_by_label("Email").fill("katherine@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
+    confirm(site, page, "katherine@example.com")
+    page.goto("/accounts/login/")
+    if page.url.endswith("/login/"):
+        page.get_by_label("Email").fill("katherine@example.com")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+    page.get_by_role("link", name="Bring chats").first.click()
+    page.get_by_label("Drop a file here, or choose one").set_input_files(SAMPLES / "small.json")
+    page.get_by_role("button", name="Bring it in").click()
+    expect(page.get_by_role("heading", name="Everything arrived")).to_be_visible()
+    page.goto("/")
+    figures = page.locator(".stats")
+    expect(figures.locator(".stat", has_text="Chats")).to_contain_text(str(small_counts["chats"]))
+    expect(figures.locator(".stat", has_text="Messages")).to_contain_text(str(small_counts["messages"]))
+    expect(page.get_by_role("heading", name="Latest chats")).to_be_visible()

@@ -1,11 +1,46 @@
 """The pages without a pointer."""
 
-from playwright.sync_api import expect
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from tests.browser.addresses import ANYWAY, INSIDE, OUTSIDE
 from tests.browser.conftest import Open
+from tests.browser.test_pages_accessible import full, links
+
+__all__ = ["full", "links"]
 
 PHONE = {"width": 360, "height": 740}
+# What Tab must reach: of a group of radios, one of them.
+TO_REACH = """() => {
+  const kinds = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
+  const all = [...document.querySelectorAll(kinds)];
+  window.one = (it) => (it.type === "radio" ? it.form.elements[it.name] : it);
+  window.toReach = new Set(all.filter((it) => !it.disabled && it.tabIndex >= 0 && it.checkVisibility()).map(one));
+  window.reached = new Set();
+  window.faults = [];
+  return window.toReach.size + 3 * document.querySelectorAll("[type=date]").length;
+}"""
+# Where the focus is now, and whether it can be seen: its ring stands on it, or on what it belongs to.
+STEP = """() => {
+  const it = document.activeElement;
+  if (it === document.body || (it !== window.last && reached.has(it))) return false;
+  const told = it.outerHTML.slice(0, 150);
+  const style = (on) => (on ? getComputedStyle(on) : {outlineStyle: "none"});
+  const ringed = (on) => style(on).outlineStyle !== "none" && parseFloat(style(on).outlineWidth) >= 2;
+  const places = [it, it.closest("label"), it.parentElement, it.nextElementSibling];
+  if (!places.some(ringed)) faults.push(`no ring: ${told}`);
+  const box = it.getBoundingClientRect();
+  const seen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  if (!seen) faults.push(`out of sight: ${told}`);
+  window.last = it;
+  reached.add(it);
+  toReach.delete(one(it));
+  return true;
+}"""
+LEFT = "() => [...faults, ...[...toReach].map((it) => `not reached: ${it.outerHTML ?? it[0].outerHTML}`.slice(0, 150))]"
 
 
 def test_the_first_key_leads_past_the_navigation(alice: User, open_page: Open) -> None:
@@ -62,3 +97,30 @@ def test_a_message_of_success_goes_away(alice: User, open_page: Open) -> None:
     expect(toast).to_have_count(1)
     page.clock.run_for(7_000)
     expect(toast).to_have_count(0)
+
+
+def walk(page: Page) -> list[str]:
+    """Tab through a page, from its beginning to its end; what cannot be reached, or not be seen with the focus."""
+    most = page.evaluate(TO_REACH) + 20
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if not page.evaluate(STEP):
+            break
+    else:
+        return ["the focus does not come out"]
+    left: list[str] = page.evaluate(LEFT)
+    return left
+
+
+@pytest.mark.parametrize("size", [None, PHONE], ids=["wide", "phone"])
+def test_every_control_is_reached_and_seen(
+    size: Any, full: dict[str, Any], links: dict[str, str], alice: User, open_page: Open
+) -> None:
+    faults = {}
+    for paths, names, options in ((INSIDE, full, {"person": alice}), (OUTSIDE, links, {})):
+        page = open_page("about:blank", **options, **({"viewport": size} if size else {}))
+        for path in paths if paths is OUTSIDE else (path for path in paths if path not in ANYWAY):
+            page.goto(path.format(**names))
+            if found := walk(page):
+                faults[path] = found
+    assert faults == {}, "\n".join(f"{path}: {fault}" for path, found in faults.items() for fault in found)
