@@ -179,11 +179,11 @@ def test_code_and_messages_are_copied(alice: User, chats: list[Chat], open_page:
 def test_a_link_is_copied(alice: User, chats: list[Chat], open_page: Open) -> None:
     page = open_page(f"/chats/{chats[0].pk}/sharing/", person=alice, permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Make a link").click()
-    copy = page.get_by_role("button", name="Copy: ")
+    copy = page.get_by_role("button", name="Copy Address of the shared chat")
     copy.click()
     expect(page.locator(".copy").get_by_role("status")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#shared-address").input_value()
-    expect(page.get_by_role("button", name="Copied: ")).to_be_visible()
+    expect(page.get_by_role("button", name="Copied Address of the shared chat")).to_be_visible()
     expect(copy).to_be_visible()
 
 
