@@ -12,6 +12,7 @@ from time import time
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -109,23 +110,23 @@ def charlie(db: None) -> User:
     return make_person("charlie@example.com", "Charlie")
 
 
-def signed_in(person: User) -> Client:
-    """A browser in which this person is signed in."""
+def signed_in(person: User, *, second_factor: bool = True) -> Client:
+    """A browser in which this person is signed in; an administrator with the second factor that the admin wants."""
     client = Client()
     client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    if second_factor and User.objects.filter(pk=person.pk, is_staff=True).exists():
+        factor = Authenticator.objects.filter(user=person).first() or TOTP.activate(person, TOTP_SECRET).instance
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "mfa", "at": time(), "id": factor.pk}]
+        session["account_authentication_methods_user"] = str(person.pk)
+        session.save()
     return client
 
 
 def administering(person: User) -> Client:
-    """A browser in which this person is signed in as an administrator, with the second factor that takes."""
+    """A browser in which this person is signed in as an administrator."""
     User.objects.filter(pk=person.pk).update(is_staff=True)
-    factor = TOTP.activate(person, TOTP_SECRET).instance
-    client = signed_in(person)
-    session = client.session
-    session["account_authentication_methods"] = [{"method": "mfa", "at": time(), "id": factor.pk, "type": factor.type}]
-    session["account_authentication_methods_user"] = str(person.pk)
-    session.save()
-    return client
+    return signed_in(person)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def sign_in(client: Client) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_without_one_no_page_of_it_is_seen(page: str, olga: User) -> None:
-    client = signed_in(olga)
+    client = signed_in(olga, second_factor=False)
     assert client.get(page)["Location"] == "/accounts/2fa/totp/activate/"
     assert client.post(page, {"email": "new@example.com"}).status_code == 302
     assert not User.objects.filter(email="new@example.com").exists()
