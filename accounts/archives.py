@@ -30,7 +30,8 @@ from accounts.models import DataArchive, Profile, User
 from wavelength.tenancy import tenant
 
 State = DataArchive.State
-LEASE = timedelta(minutes=10)
+# Shorter than a worker that is gone is missed for: whoever gets its job may go on at once.
+LEASE = timedelta(seconds=45)
 SAID_EVERY = 20  # seconds
 
 
@@ -58,10 +59,11 @@ def ready(*, user_id: UUID) -> DataArchive | None:
         return DataArchive.objects.filter(user_id=user_id, state=State.READY, expires_at__gt=Now()).first()
 
 
-def make(*, user_id: UUID) -> bool:
+def make(*, user_id: UUID, is_last_try: bool = True) -> bool:
     """Make the archive that the person asked for, and write to them; False where nobody asked or another makes it.
 
-    Call it outside any transaction. May be killed at any moment.
+    Call it outside any transaction. May be killed at any moment. When it raises, the person is told that it failed,
+    if it `is_last_try`; else it can be called again at once.
     """
     name = _take(user_id)
     if name is None:
@@ -78,7 +80,11 @@ def make(*, user_id: UUID) -> bool:
         return False
     except Exception:
         with tenant(user_id):
-            DataArchive.objects.filter(user_id=user_id, file=name).update(state=State.FAILED)
+            failed = DataArchive.objects.filter(user_id=user_id, file=name)
+            if is_last_try:
+                failed.update(state=State.FAILED)
+            else:
+                failed.update(moved_at=None)
         default_storage.delete(name)
         raise
     _write_to(user_id)

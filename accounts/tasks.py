@@ -4,18 +4,20 @@ import logging
 from uuid import UUID
 
 from django.db import transaction
+from procrastinate import JobContext
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 from accounts import archives, pruning, sealed
 from accounts.due import people_due
 from accounts.erasure import erase
+from wavelength.jobs import PATIENTLY, is_last_try
 
 logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="47 2 * * *")
-@app.task(queueing_lock="erase-due")
+@app.task(retry=PATIENTLY, queueing_lock="erase-due")
 def erase_due(timestamp: int) -> None:
     """Erase, each day, the accounts whose days of grace are over."""
     for user_id in people_due("erasure"):
@@ -26,10 +28,10 @@ def erase_due(timestamp: int) -> None:
             logger.exception("The account %s could not be erased.", user_id)
 
 
-@app.task
-def make_archive_of(user_id: str) -> None:
+@app.task(retry=PATIENTLY, pass_context=True)
+def make_archive_of(context: JobContext, user_id: str) -> None:
     """Make the archive that one person asked for."""
-    archives.make(user_id=UUID(user_id))
+    archives.make(user_id=UUID(user_id), is_last_try=is_last_try(context.job))
 
 
 def make_later(user_id: UUID) -> None:
@@ -42,7 +44,7 @@ def make_later(user_id: UUID) -> None:
 
 
 @app.periodic(cron="*/10 * * * *")
-@app.task(queueing_lock="mind-archives")
+@app.task(retry=PATIENTLY, queueing_lock="mind-archives")
 def mind_archives(timestamp: int) -> None:
     """Go on with archives whose process is gone, and delete those that were kept long enough."""
     for user_id in people_due("archives"):
@@ -54,7 +56,7 @@ def mind_archives(timestamp: int) -> None:
 
 
 @app.periodic(cron="7 3 * * *")
-@app.task(queueing_lock="prune")
+@app.task(retry=PATIENTLY, queueing_lock="prune")
 def prune(timestamp: int) -> None:
     """Delete, each day, what was kept long enough."""
     for kind in pruning.KINDS:
@@ -66,7 +68,7 @@ def prune(timestamp: int) -> None:
 
 
 @app.periodic(cron="27 4 * * *")
-@app.task(queueing_lock="look-for-closed")
+@app.task(retry=PATIENTLY, queueing_lock="look-for-closed")
 def look_for_closed(timestamp: int) -> None:
     """See, each day, whether what is sealed still opens."""
     sealed.look_for_closed()

@@ -10,11 +10,12 @@ from procrastinate.exceptions import AlreadyEnqueued
 from accounts.due import people_due
 from chats import search
 from chats.changes import empty_deleted_chats
+from wavelength.jobs import PATIENTLY
 
 logger = logging.getLogger(__name__)
 
 
-@app.task
+@app.task(retry=PATIENTLY)
 def index_chats_of(user_id: str) -> None:
     """Brings one person's search index up to date."""
     search.index_chats(user_id=UUID(user_id))
@@ -30,7 +31,7 @@ def index_later(user_id: UUID) -> None:
 
 
 @app.periodic(cron="23 * * * *")
-@app.task(queueing_lock="empty-deleted-chats")
+@app.task(retry=PATIENTLY, queueing_lock="empty-deleted-chats")
 def empty_deleted(timestamp: int) -> None:
     """Take away for good, each hour, what chats held that were deleted a day ago."""
     for user_id in people_due("deleted_chats"):

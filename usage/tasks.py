@@ -12,26 +12,27 @@ from accounts.mails import write_to_all
 from accounts.models import Mail
 from usage import metering, quotas
 from usage.quota_mails import news_of_quotas
+from wavelength.jobs import PATIENTLY
 
 logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queueing_lock="expire-reservations")
+@app.task(retry=PATIENTLY, queueing_lock="expire-reservations")
 def expire_reservations(timestamp: int) -> None:
     """Free, each minute, what was reserved and not heard of in time."""
     _for_each("reservations", lambda user_id: metering.expire(user_id=user_id))
 
 
 @app.periodic(cron="*/15 * * * *")
-@app.task(queueing_lock="open-windows")
+@app.task(retry=PATIENTLY, queueing_lock="open-windows")
 def open_windows(timestamp: int) -> None:
     """Begin the quotas' new days and months; at every quarter, because that is when midnights are."""
     _for_each("windows", lambda user_id: quotas.catch_up(user_id=user_id))
 
 
 @app.periodic(cron="*/5 * * * *")
-@app.task(queueing_lock="mail-quotas")
+@app.task(retry=PATIENTLY, queueing_lock="mail-quotas")
 def mail_quotas(timestamp: int) -> None:
     """Write to people whose limits come to be used up: of the last hours' usage, and once an hour of all there is."""
     detail = "" if timestamp % 3600 == 0 else "recent"

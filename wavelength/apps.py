@@ -7,7 +7,7 @@ class WavelengthConfig(AppConfig):
     name = "wavelength"
 
     def ready(self) -> None:
-        from wavelength import startup  # noqa: F401  (registers its checks)
+        from wavelength import jobs_admin, startup  # noqa: F401  (register a page and checks)
 
         if settings.SENTRY_DSN:
             report_errors(settings.SENTRY_DSN)

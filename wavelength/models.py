@@ -3,6 +3,7 @@
 from typing import ClassVar, Final
 
 from django.db import models
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 NAME_LENGTH: Final = 32
 LABEL_LENGTH: Final = 200
@@ -64,3 +65,14 @@ class OperatorAlert(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class DeadJob(ProcrastinateJob):
+    """A job that failed for good, as the admin shows it: its name holds nothing of what it was given."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "dead job"
+
+    def __str__(self) -> str:
+        return f"Job {self.pk}"

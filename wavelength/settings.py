@@ -468,6 +468,7 @@ CACHES = {
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 PROCRASTINATE_DATABASE_ALIAS = "default"
+PROCRASTINATE_ON_APP_READY = "wavelength.jobs.prepare"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
