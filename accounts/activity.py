@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.looks import SUBJECTS
 from accounts.models import Actor, AuditEvent
 from wavelength.devices import device_name
 from wavelength.names import provider_label
@@ -19,6 +20,12 @@ Text = str | Promise
 SENTENCES: Final[Mapping[str, Text]] = {
     "account.created": _("Account created"),
     "account.tier_changed": _("Plan changed"),
+    "account.looked_at": _("An administrator looked at your account"),
+    "account.renamed": _("Name of the account changed by an administrator"),
+    "account.switched_off": _("Account switched off by an administrator"),
+    "account.switched_on": _("Account switched on again by an administrator"),
+    "account.staff_on": _("Account made an administrator's"),
+    "account.staff_off": _("Account no longer an administrator's"),
     "account.deactivated": _("Account deactivated"),
     "account.reactivated": _("Account activated again"),
     "account.erasure_asked": _("Erasure of the account asked for"),
@@ -54,6 +61,10 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "key.unusual": _("Provider key used far more than usual"),
     "key.exposed": _("Provider key found in plain text"),
     "key.flag_dismissed": _("Warning about a provider key dismissed"),
+    "key.renamed": _("Provider key renamed"),
+    "key.switched_on": _("Provider key switched on"),
+    "key.switched_off": _("Provider key switched off"),
+    "key.limited": _("Limits of a provider key changed"),
     "chat.shared": _("Chat shared by a link"),
     "chat.share_withdrawn": _("Link to a shared chat withdrawn"),
     "handover.finished": _("Chats brought in"),
@@ -61,13 +72,14 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "quota.removed": _("Usage limit removed by an administrator"),
     "budget.set": _("Own budget set"),
     "budget.removed": _("Own budget removed"),
+    "usage.repriced": _("Costs of your usage computed anew by an administrator"),
 }
 # What a person should look at, even in passing.
 WARNINGS: Final[frozenset[str]] = frozenset(
     {"session.failed", "confirmation.failed", "key.failing", "key.unusual", "key.exposed"}
 )
 # What of an event's details is worth a second line.
-DETAILS: Final[tuple[str, ...]] = ("way", "provider", "name", "period", "after", "browser", "count")
+DETAILS: Final[tuple[str, ...]] = ("page", "way", "provider", "name", "hint", "period", "after", "browser", "count")
 WAYS: Final[Mapping[str, Text]] = {
     "password": _("with the password"),
     "passkey": _("with a passkey"),
@@ -78,6 +90,8 @@ WAYS: Final[Mapping[str, Text]] = {
 }
 PERIODS: Final[Mapping[str, Text]] = {"daily": _("a day"), "monthly": _("a month")}
 SHOWN_AS: Final[Mapping[str, Callable[[Any], Text]]] = {
+    "page": lambda page: SUBJECTS.get(page, ""),
+    "hint": lambda hint: f"…{hint}",
     "provider": provider_label,
     "way": lambda way: WAYS.get(way, ""),
     "period": lambda period: PERIODS.get(period, period),
@@ -138,13 +152,15 @@ def _cursor(event: AuditEvent) -> str:
 
 
 def _shown(event: AuditEvent) -> Activity:
+    # From where an administrator acted is nothing of the person's (docs/decisions/an-operators-look-is-an-event.md).
+    whose = event.actor != Actor.OPERATOR
     return Activity(
         at=event.at,
         sentence=SENTENCES.get(event.kind, event.kind),
         detail=_detail(event.details),
-        device=device_name(event.device or ""),
+        device=device_name(event.device or "") if whose else "",
         # Older events hold it among their details.
-        address=event.address or str(event.details.get("ip") or ""),
+        address=(event.address or str(event.details.get("ip") or "")) if whose else "",
         who=ACTORS.get(event.actor or "", ""),
         is_warning=event.kind in WARNINGS,
     )

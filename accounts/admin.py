@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.models import AnonymousSession, AuditEvent, DataKey, SystemKey, Tier, User
-from accounts.people import open_account, tier_changed
+from accounts.people import changed_by_operator, open_account
 from wavelength.admin import OperatorModelAdmin
 
 CHANGED_BY_OPERATORS = ("name", "tier", "is_active", "is_staff")
@@ -77,10 +77,10 @@ class UserAdmin(OperatorModelAdmin):
             obj.pk = made.pk
             return
         obj.save(update_fields=CHANGED_BY_OPERATORS)
-        if "tier" in form.changed_data:
-            before, after = Tier(form.initial["tier"]), Tier(obj.tier)
-            # In the person's own trail, as wl_app: only once the operator's transaction stands.
-            transaction.on_commit(lambda: tier_changed(obj.pk, before, after), using="operator")
+        changed = {name: getattr(obj, name) for name in form.changed_data}
+        before = Tier(form.initial["tier"])
+        # In the person's own trail, as wl_app: only once the operator's transaction stands.
+        transaction.on_commit(lambda: changed_by_operator(obj.pk, changed, tier_before=before), using="operator")
 
 
 class _AboutPerson(OperatorModelAdmin):

@@ -4,15 +4,18 @@ An event also says who did it, from which address and device, and in which reque
 served (wavelength/caller.py), so nobody passes it on.
 """
 
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 from django.db import connections
 
 from accounts.models import Actor, AuditEvent, User
 from wavelength.caller import Caller, current_caller
+from wavelength.console import is_at_the_console
 from wavelength.ids import uuid7
 from wavelength.tenancy import nobody, tenant
+
+COMMAND_LINE: Final = "manage.py"
 
 
 class Origin(TypedDict):
@@ -53,7 +56,8 @@ def origin_of_event(user_id: UUID) -> Origin:
     """Who does what happens to this person now, and from where."""
     caller = current_caller()
     if caller is None:
-        return {"actor": Actor.SYSTEM, "address": None, "device": None, "request_id": None}
+        actor, device = (Actor.OPERATOR, COMMAND_LINE) if is_at_the_console() else (Actor.SYSTEM, None)
+        return {"actor": actor, "address": None, "device": device, "request_id": None}
     return {
         "actor": _actor(caller, user_id),
         "address": caller.address,

@@ -1,7 +1,7 @@
 """How an account comes to be: the one door for sign-up, providers, commands and the admin."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -81,3 +81,15 @@ def tier_changed(user_id: UUID, before: Tier, after: Tier) -> None:
         for give in BELONGINGS:
             give(user_id, after)
         audit.record(user_id, "account.tier_changed", before=before.value, after=after.value)
+
+
+def changed_by_operator(user_id: UUID, changed: Mapping[str, Any], *, tier_before: Tier) -> None:
+    """What an administrator changed of an account, remembered in its trail: the new values by field."""
+    if "tier" in changed:
+        tier_changed(user_id, tier_before, Tier(changed["tier"]))
+    if "name" in changed:
+        audit.record_for(user_id, "account.renamed", after=changed["name"])
+    if "is_active" in changed:
+        audit.record_for(user_id, "account.switched_on" if changed["is_active"] else "account.switched_off")
+    if "is_staff" in changed:
+        audit.record_for(user_id, "account.staff_on" if changed["is_staff"] else "account.staff_off")

@@ -123,6 +123,11 @@ class ApiKey(TenantModel):
         found = (flag for flag in self.flags.all() if flag.dismissed_at is None)
         return sorted(found, key=lambda flag: flag.flagged_at, reverse=True)
 
+    @property
+    def in_trail(self) -> dict[str, str | None]:
+        """What the trail calls the key by: its last characters, not its name, which operators may not read."""
+        return {"provider": self.provider, "hint": self.hint, "key": str(self.pk)}
+
     def binding(self) -> Binding:
         """What this key's envelope is bound to; another row, person, provider or address opens nothing."""
         return Binding(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, Unpack
 from uuid import UUID
@@ -107,7 +108,7 @@ def store_key(
         key.save(force_insert=True)
         _welcome_back(key)
         limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
-        audit.record(user_id, "key.added", provider=key.provider, key=str(key.pk))
+        audit.record(user_id, "key.added", **key.in_trail)
         look_through_later(user_id)
         return key_of(user_id=user_id, key_id=key.pk)
 
@@ -121,18 +122,18 @@ def change_key(*, user_id: UUID, key_id: UUID, **changes: Unpack[KeyChanges]) ->
     with _refusing_duplicates(), tenant(user_id):
         hold_usage(user_id)
         key = ApiKey.objects.select_for_update().get(pk=key_id)
-        before = bytes(key.fingerprint)
+        was = copy(key)
         _apply(key, changes)
         key.updated_at = Now()
         key.save(force_update=True)
-        if bytes(key.fingerprint) != before:
-            _remember_deleted(user_id, before)
+        if bytes(key.fingerprint) != bytes(was.fingerprint):
+            _remember_deleted(user_id, bytes(was.fingerprint))
             _welcome_back(key)
             # What was noticed was noticed of the secret that is gone.
             KeyFlag.objects.filter(key=key).delete()
         limit_key(user_id=user_id, api_key_id=key.pk, daily=key.daily_limit, monthly=key.monthly_limit)
+        _record_changes(key, was)
         if "secret" in changes:
-            audit.record(user_id, "key.replaced", provider=key.provider, key=str(key.pk))
             look_through_later(user_id)
         return key_of(user_id=user_id, key_id=key.pk)
 
@@ -145,7 +146,7 @@ def delete_key(*, user_id: UUID, key_id: UUID) -> None:
     with tenant(user_id):
         hold_usage(user_id)
         key = ApiKey.objects.select_for_update().get(pk=key_id)
-        audit.record(user_id, "key.deleted", provider=key.provider, key=str(key.pk))
+        audit.record(user_id, "key.deleted", **key.in_trail)
         _remember_deleted(user_id, bytes(key.fingerprint))
         key.delete()
 
@@ -218,7 +219,7 @@ def store_migrated_key(
             if _constraint(error) not in (NAME_TAKEN, SECRET_TAKEN):
                 raise
         else:
-            audit.record(user_id, "key.added", provider=provider, key=str(key.pk))
+            audit.record(user_id, "key.added", **key.in_trail)
             return Outcome("stored")
     raise AssertionError("names never end")
 
@@ -261,6 +262,18 @@ def _apply(key: ApiKey, changes: KeyChanges) -> None:
     if "secret" in changes:
         _seal(key, _cleaned(key, changes["secret"]))
         _believe(key, changes.get("verdict"))
+
+
+def _record_changes(key: ApiKey, was: ApiKey) -> None:
+    if bytes(key.envelope) != bytes(was.envelope):
+        audit.record(key.user_id, "key.replaced", **key.in_trail)
+    if key.key_name != was.key_name:
+        audit.record(key.user_id, "key.renamed", **key.in_trail)
+    if key.is_active != was.is_active:
+        audit.record(key.user_id, "key.switched_on" if key.is_active else "key.switched_off", **key.in_trail)
+    limits = {"daily": key.daily_limit, "monthly": key.monthly_limit}
+    if limits != {"daily": was.daily_limit, "monthly": was.monthly_limit}:
+        audit.record(key.user_id, "key.limited", **key.in_trail, **limits)
 
 
 def _cleaned(key: ApiKey, secret: Secret) -> Secret:

@@ -72,7 +72,7 @@ def flag(key: ApiKey, reason: FlagReason, **details: Any) -> None:
         if reason != FlagReason.UNUSUAL or found.dismissed_at is None or found.dismissed_at > now() - DISMISSED_FOR:
             return
         KeyFlag.objects.filter(pk=found.pk).update(details=details, flagged_at=Now(), dismissed_at=None)
-    audit.record(key.user_id, f"key.{reason}", provider=key.provider, key=str(key.pk))
+    audit.record(key.user_id, f"key.{reason}", **key.in_trail)
 
 
 def heed_verdict(*, user_id: UUID, key_id: UUID, works: bool) -> None:
@@ -90,9 +90,7 @@ def dismiss(*, user_id: UUID, flag_id: UUID) -> KeyFlag:
         found = KeyFlag.objects.select_related("key").select_for_update(of=("self",)).get(pk=flag_id)
         if found.dismissed_at is None:
             KeyFlag.objects.filter(pk=flag_id).update(dismissed_at=Now())
-            audit.record(
-                user_id, "key.flag_dismissed", provider=found.key.provider, key=str(found.key_id), reason=found.reason
-            )
+            audit.record(user_id, "key.flag_dismissed", **found.key.in_trail, reason=found.reason)
         return found
 
 

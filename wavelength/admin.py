@@ -1,7 +1,8 @@
 """The admin site, on the operator's database role for every query it makes."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Final, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -18,6 +19,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from wavelength.tenancy.routing import operating
+
+# Told which rows (of a model, by its label in small letters) an administrator is about to be shown: one on a page of
+# its own, or those that a search or filter found. The apps above this one add theirs when they are ready.
+WATCHERS: Final[list[Callable[[UUID, str, Sequence[Model]], None]]] = []
 
 
 class OperatorAdminSite(AdminSite):
@@ -86,6 +91,25 @@ class OperatorModelAdmin(ModelAdmin[Any]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         columns = self.columns or getattr(self.model, "operator_columns", ())
         return super().get_queryset(request).only(*columns)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The object of a page of its own: whatever shows one asks here for it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            self._tell_watchers(request, [found])
+        return found
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        changelist = (getattr(response, "context_data", None) or {}).get("cl")
+        if changelist is not None and (changelist.query or changelist.get_filters_params()):
+            # Evaluated here once; the page shows these very rows.
+            self._tell_watchers(request, list(changelist.result_list))
+        return response
+
+    def _tell_watchers(self, request: HttpRequest, rows: Sequence[Model]) -> None:
+        for tell in WATCHERS:
+            tell(cast("UUID", request.user.pk), self.model._meta.label_lower, rows)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -10,7 +10,8 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from accounts import audit
-from accounts.models import Actor, AuditEvent, User
+from accounts.models import Actor, AuditEvent, Tier, User
+from accounts.people import set_tier
 from tests.conftest import PASSWORD, signed_in
 from wavelength.caller import Caller, serving
 from wavelength.tenancy import tenant
@@ -55,10 +56,19 @@ def test_an_event_of_the_api_says_so_too(alice: User, as_alice: Client) -> None:
 
 
 def test_without_a_request_it_was_wavelength_itself(alice: User) -> None:
-    call_command("set_tier", alice.email, "pro", verbosity=0)
+    set_tier(user_id=alice.pk, tier=Tier.PRO)
     event = last(alice)
 
     assert (event.actor, event.address, event.device, event.request_id) == (Actor.SYSTEM, None, None, None)
+
+
+def test_a_command_is_an_operator_s_act(alice: User) -> None:
+    call_command("set_tier", alice.email, "pro", verbosity=0)
+    event = last(alice)
+
+    assert (event.actor, event.address, event.device, event.request_id) == (Actor.OPERATOR, None, "manage.py", None)
+    audit.record_for(alice.pk, "test.happened")
+    assert last(alice).actor == Actor.SYSTEM, "only while the command is at work"
 
 
 def test_an_administrator_is_named_as_one(alice: User, bob: User) -> None:

@@ -6,15 +6,16 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.validators import validate_email
 from django.urls import reverse
 
 from accounts.models import Tier, User
 from accounts.people import AddressTakenError, open_account
+from wavelength.console import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Create an account. Without --password-stdin, its owner sets a password by resetting it."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

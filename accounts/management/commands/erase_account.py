@@ -3,13 +3,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts import erasure
 from accounts.models import User, Way
+from wavelength.console import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Have everything of a person erased: after the days of grace, or at once and for good."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

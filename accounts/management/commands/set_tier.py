@@ -3,13 +3,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.models import Tier, User
 from accounts.people import set_tier
+from wavelength.console import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Move a person to another tier."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -4,15 +4,17 @@ from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.due import everyone
+from accounts.looks import note_look
 from accounts.models import User
 from apikeys.models import ApiKey
 from apikeys.validation import validate_all
+from wavelength.console import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Ask the providers about every active key, of everyone or of one person. Shows no secret."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -21,6 +23,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, user: str | None, **options: Any) -> None:
         counts: Counter[str] = Counter()
         for user_id in [self._person(user).pk] if user else everyone():
+            if user:
+                note_look(user_id, "apikeys.apikey")
             for key in validate_all(user_id=user_id):
                 counts[_state(key)] += 1
                 if key.validation_error:

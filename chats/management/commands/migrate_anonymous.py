@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,10 +16,11 @@ from chats.models import Source
 from chats.payload import MAX_BYTES, ShapeError, TooLargeError
 from chats.scanning import NotJsonError
 from chats.sync import Report, take_over
+from wavelength.console import OperatorCommand
 from wavelength.tenancy import tenant
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Take over what a browser kept: FILE is the body of POST /api/migration, or the value that the web client"
         " keeps in localStorage under wavelength-store."

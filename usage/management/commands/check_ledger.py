@@ -3,14 +3,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.due import everyone
+from accounts.looks import note_look
 from accounts.models import User
 from usage import ledger
+from wavelength.console import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Compare quotas' windows and closed days with the ledger and open reservations; exits 1 on any difference."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -19,6 +21,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, user: str | None, **options: Any) -> None:
         people = windows = differences = 0
         for user_id in [self._person(user).pk] if user else everyone():
+            if user:
+                note_look(user_id, "usage.usagerecord")
             checked = ledger.check(user_id=user_id)
             if checked.differences:
                 email = User.objects.only("email").get(pk=user_id).email

@@ -4,14 +4,16 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from accounts import audit
 from accounts.due import everyone
 from accounts.models import User
 from usage.repricing import Repriced, own_prices, reprice
+from wavelength.console import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Compute the ledger's costs anew at today's prices of administrators and the listed prices of each hour. "
         "Costs that callers reported, totals and quotas stay. May be stopped and run again."
@@ -31,6 +33,8 @@ class Command(BaseCommand):
             found = sum(reprice(user_id=user_id, since=since, own=own, dry_run=dry_run), Repriced())
             total += found
             people += bool(found.changed)
+            if found.changed and not dry_run:
+                audit.record_for(user_id, "usage.repriced", since=since.isoformat(), rows=found.changed)
         of_what = f"{total.changed:,} of {total.rows:,} rows since {since:%Y-%m-%d %H:%M} UTC, of {people:,} people"
         done = "would change" if dry_run else "changed"
         self.stdout.write(

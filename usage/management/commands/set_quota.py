@@ -4,16 +4,17 @@ import argparse
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounts.models import User
 from usage import quotas
 from usage.models import Period, QuotaLimit
+from wavelength.console import OperatorCommand
 
 NUMBERS = {"requests": "request_limit", "tokens": "token_limit", "cost": "cost_limit"}
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Say what a person may use in a day or a month, of everything, of a provider or of one model. "
         "What is not named stays as it is; 'none' allows any amount. A change of tier leaves it alone."
