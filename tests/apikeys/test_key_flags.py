@@ -94,7 +94,7 @@ def test_a_key_that_its_provider_refuses_is_flagged(
 
     assert reasons(alice) == ["failing"]
     [event] = events(alice)
-    assert (event.kind, event.details) == ("key.failing", {"provider": "openai", "key": str(key.pk)})
+    assert (event.kind, event.details) == ("key.failing", key.in_trail)
     page = as_alice.get(reverse("apikeys:key-list")).content.decode()
     assert "Make a new key at its provider and replace this one" in page
 

@@ -131,9 +131,13 @@ def test_admin_pages_ask_the_operator_alone(as_staff: Client, alice: User) -> No
             assert as_staff.get(reverse(name, args=arguments)).status_code == 200
         assert asked["operator"], name
         assert not any(meanwhile), name
-        # Before it: who is asking, with their profile, and whether they have a second factor. Nothing of what it shows.
-        assert ["session_with_profile" in sql for sql in asked["default"]] == [True, False], name
+        # Before it: who is asking, with their profile, and whether they have a second factor. Nothing of what it shows,
+        # but that it is shown: to the trail of the person whose page it is.
+        assert ["session_with_profile" in sql for sql in asked["default"][:2]] == [True, False], name
         assert "mfa_authenticator" in asked["default"][1], name
+        noted = [sql for sql in asked["default"][2:] if "FROM" in sql or "INTO" in sql]
+        assert all("accounts_auditevent" in sql for sql in noted), name
+        assert len(noted) == (2 if arguments else 0), name
 
 
 def test_an_admins_change_is_one_transaction_of_the_operators(as_staff: Client, alice: User) -> None:
