@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from smtplib import SMTPServerDisconnected
 from uuid import UUID
 
 import pytest
@@ -204,6 +205,20 @@ def test_while_the_mail_server_is_away_nothing_is_lost(alice: User, post: MailSe
     settings.EMAIL_PORT = post.port
     run()
     assert subjects(post) == ["A quota of yours runs low"]
+
+
+def test_a_connection_that_ends_midway_loses_nothing(alice: User, bob: User, post: MailServer) -> None:
+    for person in (alice, bob):
+        allow(person, request_limit=1)
+        use(person, 1)
+    post.refusals["alice@example.com"] = "421 Closing down"
+    with pytest.raises(SMTPServerDisconnected):
+        run()
+    assert post.letters == []
+
+    post.refusals.clear()
+    run()
+    assert len(post.letters) == 2
 
 
 def test_a_kill_between_claim_and_mail_sends_nothing_twice(alice: User, post: MailServer) -> None:

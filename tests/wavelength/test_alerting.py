@@ -1,6 +1,7 @@
 """Operators are told of what is wrong: once, by ways that work, and once more when it is over."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import OperationalError, connections
 from pytest_django import Settings
 
 from accounts.models import User
@@ -190,6 +191,27 @@ def test_with_nobody_to_tell_it_is_kept_for_later(settings: Settings) -> None:
     pass_time(PATIENCE)
     look("It holds.")
     assert not OperatorAlert.objects.get().told
+
+
+def test_a_process_looks_while_it_is_wanted(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerting, "EVERY", 0.05)
+    look("It holds.")
+    pass_time(PATIENCE)
+    looks = 0
+
+    def seen() -> str | None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise OperationalError("the database is away for a moment")
+        return "It holds."
+
+    alerting.keep_looking([Condition("queue", seen)], lambda: looks < 4)
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "alerts"]
+    thread.join(20)
+    assert not thread.is_alive()
+    assert looks == 4
+    assert webhook.told == [("queue", "begun")]
 
 
 def metric(name: str, label: str, value: int) -> None:
