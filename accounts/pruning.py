@@ -138,6 +138,7 @@ KINDS: Final[list[Kind]] = [
         days("JOB_RETENTION_DAYS"),
     ),
     Owned("events of the audit trail", "events", days("AUDIT_RETENTION_DAYS")),
+    Owned("acts in the admin's log", "acts", days("AUDIT_RETENTION_DAYS")),
     ForEach(
         "archives of data",
         "archives",

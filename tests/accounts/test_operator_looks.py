@@ -20,7 +20,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import looks
+from accounts import looks, pruning
 from accounts.activity import SENTENCES
 from accounts.archiving import write_archive
 from accounts.models import Actor, AnonymousSession, AuditEvent, DataKey, User
@@ -271,3 +271,20 @@ def test_a_command_about_one_person_is_a_look(command: str, page: str, alice: Us
     assert (event.actor, event.device, event.address) == (Actor.OPERATOR, "manage.py", None)
     assert looks_at(bob) == []
     assert event.at > timezone.now() - timedelta(minutes=1)
+
+
+def test_the_admin_s_log_is_pruned_like_the_trail_and_in_no_other_way(as_olga: Client, alice: User) -> None:
+    for days in (731, 1):
+        form = {"name": f"Alice {days}", "tier": "free", "is_active": "on"}
+        assert as_olga.post(address(User, alice.pk, "change"), form).status_code == 302
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("UPDATE django_admin_log SET action_time = action_time - %s * interval '1 day'", [days])
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        transaction.atomic(),
+        connections["default"].cursor() as cursor,
+    ):
+        cursor.execute("DELETE FROM django_admin_log")
+
+    assert dict(pruning.prune())["acts in the admin's log"] == 1
+    assert LogEntry.objects.count() == 1

@@ -30,6 +30,7 @@ browsers without a session: 1
 browsers without an account: 2
 finished jobs: 2
 events of the audit trail: 2
+acts in the admin's log: 0
 archives of data: 1
 days of browsers without an account: 1
 closed reservations: 0

@@ -36,9 +36,10 @@ OPERATOR_ON_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "procrastinate_workers": ("SELECT",),
     "django_migrations": ("SELECT",),
 }
-# Where the application may not do everything with a package's table. What administrators did it cannot forge.
+# Where the application may not do everything with a package's table. What administrators did it can neither
+# forge nor take back.
 APPLICATION_ON_PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "django_admin_log": ("SELECT", "DELETE"),
+    "django_admin_log": ("SELECT",),
     "django_content_type": ("SELECT",),
     "auth_permission": ("SELECT",),
     "django_migrations": ("SELECT",),
