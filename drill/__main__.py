@@ -6,6 +6,7 @@ import platform
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from drill.drills import DRILLS
@@ -20,9 +21,11 @@ def main() -> int:
     if arguments.short:
         drills = [drill for drill in drills if drill.short]
     found = []
+    began = time.monotonic()
     for drill, outcome in outcomes(drills, short=arguments.short, seed=arguments.seed):
         found.append((drill, outcome))
-        print(f"{drill.name}: {_word(outcome)}", file=sys.stderr, flush=True)
+        took, began = time.monotonic() - began, time.monotonic()
+        print(f"{drill.name}: {_word(outcome)} ({took:.0f} s)", file=sys.stderr, flush=True)
     print(f"{platform.system()}, Python {platform.python_version()}, seed {arguments.seed}.\n\n{table(found)}")
     failed = [(drill, outcome) for drill, outcome in found if outcome.failed]
     for drill, outcome in failed:
