@@ -26,6 +26,7 @@ DRILLS: tuple[Drill, ...] = (
     schema_interrupted.DRILL,
     handover_killed.DRILL,
     jobs.SHARED,
+    jobs.KILLED,
     redis_gone.DRILL,
     endurance.DRILL,
     disk_full.DRILL,

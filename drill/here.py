@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from drill.disk_full import small_disk
 from drill.drills import DRILLS
 from drill.outcome import Drill, Outcome, told
-from drill.stage import stage
+from drill.stage import Stage, stage
 
 
 def main() -> None:
@@ -26,7 +26,18 @@ def main() -> None:
             return
         with stage(directory, arguments.seed) as set_up:
             for drill in drills:
-                _tell(drill, drill.run(set_up, drill.short if arguments.short else drill.times))
+                _tell(drill, _run(drill, set_up, drill.short if arguments.short else drill.times))
+
+
+def _run(drill: Drill, set_up: Stage, times: int) -> Outcome:
+    """What it found; a drill that cannot go on has found that."""
+    try:
+        return drill.run(set_up, times)
+    except AssertionError as error:
+        if set_up.database.pid is None:
+            set_up.database.stop()
+            set_up.database.start()
+        return Outcome(wrong=[str(error)])
 
 
 def _tell(drill: Drill, outcome: Outcome) -> None:
