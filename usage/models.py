@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Tier
 from wavelength.ids import uuid7
+from wavelength.names import plain
 from wavelength.tenancy.models import TenantModel
 
 NAME_LENGTH = 200
@@ -72,7 +73,7 @@ class UsageRecord(TenantModel):
         indexes = [BrinIndex(fields=["hour"], autosummarize=True, name="usagerecord_hour")]
 
     def __str__(self) -> str:
-        return f"{self.provider} {self.model}, {self.hour:%Y-%m-%d %H:%M} ({self.source})"
+        return f"{plain(self.provider)} {plain(self.model)}, {self.hour:%Y-%m-%d %H:%M} ({self.source})"
 
 
 class ClosedDay(TenantModel):
@@ -105,7 +106,7 @@ class ClosedDay(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.provider} {self.model}, {self.day} ({self.source})"
+        return f"{plain(self.provider)} {plain(self.model)}, {self.day} ({self.source})"
 
 
 class QuotaLimit(TenantModel):
@@ -146,7 +147,7 @@ class QuotaLimit(TenantModel):
 
     def __str__(self) -> str:
         key = f"key {self.api_key_id}" if self.api_key_id else ""
-        return " ".join(filter(None, (self.period, self.provider, self.model, key, "limit")))
+        return " ".join(filter(None, (self.period, plain(self.provider), plain(self.model), key, "limit")))
 
 
 class QuotaWindow(TenantModel):
@@ -239,7 +240,7 @@ class Reservation(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.provider} {self.model}, {self.created_at:%Y-%m-%d %H:%M} ({self.state})"
+        return f"{plain(self.provider)} {plain(self.model)}, {self.created_at:%Y-%m-%d %H:%M} ({self.state})"
 
 
 class IdempotentRequest(TenantModel):
@@ -319,7 +320,7 @@ class ModelPrice(models.Model):
         constraints = [models.UniqueConstraint(fields=["provider", "model"], name="modelprice_unique")]
 
     def __str__(self) -> str:
-        return f"{self.provider} {self.model}"
+        return f"{plain(self.provider)} {plain(self.model)}"
 
 
 class ModelAccess(models.Model):
@@ -342,7 +343,7 @@ class ModelAccess(models.Model):
         constraints = [models.UniqueConstraint(fields=["provider", "model"], name="modelaccess_unique")]
 
     def __str__(self) -> str:
-        return f"{self.provider} {self.model or '*'}: {self.tier}"
+        return f"{plain(self.provider)} {plain(self.model) or '*'}: {self.tier}"
 
 
 class AnonymousDay(models.Model):

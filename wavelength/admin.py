@@ -7,8 +7,10 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -129,8 +131,9 @@ class OperatorModelAdmin(ModelAdmin[Any]):
 
         kind = ContentType.objects.get_for_model(self.model)
         entries = LogEntry.objects.filter(object_id=object_id, content_type=kind).order_by("-action_time")
-        shown = entries.select_related("content_type", "user").defer("user__password")[:100]
-        return super().history_view(request, object_id, {**(extra_context or {}), "action_list": shown})
+        shown = entries.select_related("content_type", "user").defer("user__password")
+        page = Paginator(shown, 100).get_page(request.GET.get(PAGE_VAR))
+        return super().history_view(request, object_id, {**(extra_context or {}), "action_list": page})
 
 
 def sign_in(request: HttpRequest) -> HttpResponseBase:

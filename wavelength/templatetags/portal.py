@@ -8,7 +8,7 @@ from django.template.context import Context
 from django.urls import reverse
 from django.utils.functional import Promise
 
-from wavelength.names import provider_label
+from wavelength.names import plain, provider_label
 from wavelength.portal import SECTIONS, Section
 from wavelength.toasts import ToastAction, action_of
 
@@ -81,5 +81,5 @@ def model_name(model: str | None) -> str:
 @register.filter
 def initials(name: str | None) -> str:
     """One or two letters that stand for a person without a picture."""
-    words = (name or "").replace("@", " ").replace(".", " ").split()
+    words = plain(name or "").replace("@", " ").replace(".", " ").split()
     return "".join(word[0] for word in words[:2]) or "?"
