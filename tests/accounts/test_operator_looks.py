@@ -127,6 +127,16 @@ def test_a_list_is_no_look_at_anybody(model: type[Model], as_olga: Client, alice
     assert looks_at(alice) == looks_at(bob) == []
 
 
+def test_a_list_on_which_somebody_happens_to_be_alone_is_none(as_olga: Client, alice: User) -> None:
+    stored(ApiKey, alice)
+    for asked in ("", "?o=-1", "?p=1"):
+        as_olga.get(address(ApiKey) + asked)
+    assert looks_at(alice) == []
+
+    as_olga.get(address(ApiKey) + "?provider=openai")
+    assert len(looks_at(alice)) == 1
+
+
 def test_a_search_that_finds_one_person_alone_is_one(as_olga: Client, alice: User, bob: User) -> None:
     as_olga.get(address(User) + "?q=alice@example.com")
     [event] = looks_at(alice)
