@@ -1,6 +1,7 @@
 """Answers that say no: too often, not now, broken. Each is a page of the product, and the envelope under ``/api``."""
 
 import sys
+from http import HTTPStatus
 from typing import Final
 
 import psycopg
@@ -47,6 +48,24 @@ class TooOftenMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return too_many_requests(request, exception.seconds) if isinstance(exception, TooOftenError) else None
+
+
+class FormsOnlyMiddleware:
+    """A page instead of nothing where somebody arrives at an address that only takes what a form sends.
+
+    So does who had to sign in again halfway: signing in leads back to where they were sent from.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or request.method != "GET" or is_api(request.path):
+            return response
+        page = render(request, "405.html", status=HTTPStatus.METHOD_NOT_ALLOWED)
+        page["Allow"] = response["Allow"]
+        return page
 
 
 @never_cache

@@ -104,7 +104,7 @@ def test_it_works_in_the_style_guide(browser: Browser, db: None) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("template", ["400", "403", "403_csrf", "429", "500", "503"])
+@pytest.mark.parametrize("template", ["400", "403", "403_csrf", "405", "429", "500", "503"])
 def test_it_works_on_pages_that_refuse(template: str, open_page: Open, db: None) -> None:
     """As they are sent, at an address of the site, which their styles come from."""
     body = render_to_string(f"{template}.html", {"seconds": 90, "minutes": 2}, RequestFactory().get("/"))

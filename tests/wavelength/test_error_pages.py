@@ -10,6 +10,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from procrastinate.exceptions import ConnectorException
 
+from accounts.models import User
+from tests.conftest import signed_in
 from wavelength.refusals import is_database_away, server_error, too_many_requests
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
@@ -53,6 +55,18 @@ def test_signing_in_too_often_is_that_page(anonymous: Client) -> None:
     assert last.status_code == 429
     assert b"That was a little too often" in last.content
     assert int(last["Retry-After"]) > 0
+
+
+def test_signing_in_again_halfway_ends_on_a_page(alice: User, anonymous: Client) -> None:
+    """What was sent without a session leads to signing in, and from there to an address that only takes forms."""
+    sent = anonymous.post(reverse("chats:deletion"), {"chat": "1"})
+    assert sent["Location"].startswith(reverse("account_login"))
+    client = signed_in(alice)
+    page = client.get(reverse("chats:deletion"))
+
+    assert (page.status_code, page["Allow"]) == (405, "POST")
+    assert b"Nothing was changed: go back and press the button once more." in page.content
+    assert client.put(reverse("chats:deletion")).content == b""
 
 
 @pytest.mark.parametrize("path", ["/", "/keys/", "/nothing/"])
