@@ -41,7 +41,14 @@ RUN = """async (scheme) => {
 SIZES = ((1280, 900), (360, 740))
 
 
+# What is under way, or fading, has other colours.
+CALM = """() => Promise.allSettled(document.getAnimations()
+  .filter((it) => it.effect.getComputedTiming().iterations !== Infinity).map((it) => it.finished)).then(() => null)"""
+
+
 def check(page: Page) -> list[str]:
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    page.evaluate(CALM)
     page.evaluate(AXE)
     faults = []
     for scheme in ("light", "dark"):
