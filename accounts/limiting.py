@@ -30,10 +30,9 @@ _people: dict[str, UUID] = {}
 
 
 class ApiLimitMiddleware:
-    """Refuses calls that come too often, from this process's memory but for one question in many.
+    """Refuses calls that come too often, from this process's memory but for one question to the store in up to fifty.
 
-    Whose session it is, is asked once in each process: that one in fifty counts in the shared store costs less than
-    a hundredth of a call.
+    Whose session it is, is asked once in each process.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -198,6 +198,18 @@ class ApiMiddleware:
         return match
 
 
+class PermissionsPolicyMiddleware:
+    """Tells browsers which of a device's features a page may ask for (settings.PERMISSIONS_POLICY)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        return response
+
+
 def _same_site(request: HttpRequest) -> bool:
     origin = request.META.get("HTTP_ORIGIN")
     if origin is not None and (origin in settings.TRUSTED_ORIGINS or origin == _own_origin(request)):

@@ -249,6 +249,10 @@ MIDDLEWARE = [
     "wavelength.middleware.ApiMiddleware",
     # Calls of the JSON API are answered by now: what follows is for pages.
     "django.middleware.security.SecurityMiddleware",
+    # Outside all that may fail, so that pages of faults have them too.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "wavelength.middleware.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -259,8 +263,6 @@ MIDDLEWARE = [
     "accounts.browsers.LastSeenMiddleware",
     "accounts.shell.PersonalPageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
     "wavelength.refusals.TooOftenMiddleware",
     "wavelength.refusals.FormsOnlyMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -407,6 +409,17 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF, "https://accounts.google.com", "https://github.com"],
     }
 }
+# What a page may ask of a device: nothing, but to copy to the clipboard and to use passkeys.
+_features_off = """
+    accelerometer autoplay browsing-topics camera clipboard-read display-capture encrypted-media fullscreen
+    gamepad geolocation gyroscope hid identity-credentials-get idle-detection keyboard-map local-fonts magnetometer
+    microphone midi otp-credentials payment picture-in-picture screen-wake-lock serial storage-access usb
+    window-management xr-spatial-tracking
+"""
+_features_on = "clipboard-write publickey-credentials-create publickey-credentials-get"
+PERMISSIONS_POLICY = ", ".join(
+    [f"{name}=()" for name in _features_off.split()] + [f"{name}=(self)" for name in _features_on.split()]
+)
 CORS_ALLOWED_ORIGINS = TRUSTED_ORIGINS
 CORS_ALLOW_CREDENTIALS = True
 CORS_URLS_REGEX = r"^/api/"
