@@ -55,6 +55,11 @@ def test_it_works(alice: User, bob: User) -> None:
     assert said.endswith("Everything holds.\n")
 
 
+def test_what_setup_database_was_not_told_of_is_named(settings: Settings) -> None:
+    settings.DATABASE_LOCK_TIMEOUT = 7
+    assert "wl_app has a lock_timeout of 30 seconds, not 7: run `manage.py setup_database`." in found_wrong()
+
+
 def test_nobody_is_there_yet() -> None:
     assert "there are no rows to try the policies on" in checked()
 

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 
+from wavelength.management.commands.setup_database import timeouts
 from wavelength.tenancy.lint import faults, tenant_models
 from wavelength.tenancy.probe import leaks, some_people
 from wavelength.tenancy.roles import stands_in, ways_past
@@ -27,6 +28,8 @@ class Command(BaseCommand):
         self.wrong = 0
         reachable = {alias for alias in CONNECTIONS if self._reach(alias)}
         self._reach_backup()
+        if "default" in reachable:
+            self._check_timeouts()
         if "default" in reachable and self._migrated("owner" if "owner" in reachable else "default"):
             self._say_stand_ins()
             self._check_catalog("owner" if "owner" in reachable else "default")
@@ -80,6 +83,16 @@ class Command(BaseCommand):
             self._fault(f"DATABASE_BACKUP_URL must act as wl_backup, not as {database['USER']}.")
         else:
             self._note("DATABASE_BACKUP_URL: reached as wl_backup, for dumps.")
+
+    def _check_timeouts(self) -> None:
+        wanted = timeouts()
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT name, setting::int / 1000 FROM pg_settings WHERE name = ANY (%s)", [list(wanted)])
+            for name, seconds in cursor.fetchall():
+                if seconds != wanted[name]:
+                    self._fault(
+                        f"wl_app has a {name} of {seconds} seconds, not {wanted[name]}: run `manage.py setup_database`."
+                    )
 
     def _migrated(self, alias: str) -> bool:
         loader = MigrationLoader(connections[alias])

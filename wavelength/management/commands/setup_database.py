@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             with psycopg.connect(**_parameters(), autocommit=True) as connection:
                 fresh = _new_passwords(connection, passwords)
-                bypass = create_roles(connection, passwords | fresh, _timeouts())
+                bypass = create_roles(connection, passwords | fresh, timeouts())
         except psycopg.errors.InsufficientPrivilege as error:
             raise CommandError(
                 f"The role in DATABASE_OWNER_URL may not do this ({error.diag.message_primary})."
@@ -56,7 +56,8 @@ def _parameters() -> dict[str, Any]:
     return parameters
 
 
-def _timeouts() -> dict[str, int]:
+def timeouts() -> dict[str, int]:
+    """What PostgreSQL calls them → the seconds that `wl_app` should have; 0 is no limit."""
     return {
         "statement_timeout": settings.DATABASE_STATEMENT_TIMEOUT,
         "lock_timeout": settings.DATABASE_LOCK_TIMEOUT,
