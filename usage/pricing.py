@@ -104,7 +104,10 @@ def listed_rates(provider: str, model: str) -> Rates | None:
 
 @lru_cache(maxsize=64)
 def names_sold(provider: str) -> tuple[str, ...]:
-    """The models that genai-prices lists of a provider and does not call deprecated, by their own names."""
+    """The models that genai-prices lists of a provider and does not call deprecated, by their own names.
+
+    The list comes with the package, so it stays as it is while the process lives.
+    """
     seller = find_provider_by_id(get_snapshot().providers, provider.lower().strip())
     return () if seller is None else tuple(model.id for model in seller.models if not model.deprecated)
 

@@ -55,7 +55,7 @@ WEEKS: Final = """
 """
 SLOTTED: Final = [
     "registrations", "active.hour", "active.day", "usage.requests", "usage.cost", "handover", "handover.failed",
-    "refusal", "route.requests", "route.errors",
+    "refusal", "limit", "route.requests", "route.errors",
 ]  # fmt: skip
 SUMMED: Final = [
     "event", "handover.failed", "usage.requests", "usage.tokens", "usage.cost", "route.requests", "route.ms",
@@ -281,6 +281,7 @@ def _charts(figures: _Figures, period: Period) -> list[Chart]:
         chart_of("Cost of models", figures.series("usage.cost"), slots, is_money=True, note="US dollars by provider"),
         chart_of("Hand-overs", ended, slots, colours=OUTCOMES, note="by how they ended"),
         chart_of("Refused by quotas", figures.series("refusal"), slots, note="by who asked"),
+        chart_of("Refused as too often", figures.series("limit"), slots, note="by the limit of calls that was met"),
         chart_of(
             "Requests served",
             _answers(figures),

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from wavelength.metrics import RATE_REFUSALS
 from wavelength.sharing import shared
+from wavelength.tallies import Happened, tally
 
 # The most that is leased at once, and the least part of a limit, which must leave something to other processes.
 LEASE: Final = 50
@@ -101,4 +102,5 @@ def _lease_anew(limit: str, name: tuple[str, str, tuple[int, int]]) -> int:
 
 def _refuse(limit: str, seconds: float) -> int:
     RATE_REFUSALS.labels(limit).inc()
+    tally(Happened("limit", limit))
     return max(1, ceil(seconds))

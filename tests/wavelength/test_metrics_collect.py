@@ -292,6 +292,14 @@ def test_requests_are_tallied_by_route(as_alice: Client) -> None:
     assert figures("route.errors") == {}
 
 
+def test_who_asks_too_often_is_tallied_by_limit(as_alice: Client, settings: Any) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "api": (2, 60)}
+    statuses = [as_alice.get("/api/profile/usage").status_code for _ in range(4)]
+    tallies.flush()
+    assert figures("limit") == {"api": statuses.count(429)}
+    assert statuses.count(429) >= 2
+
+
 def test_what_is_flushed_twice_is_added(as_alice: Client) -> None:
     tallies.tally(tallies.Served("/usage/", 0.5, failed=True))
     tallies.flush()
