@@ -1,7 +1,9 @@
 """Work on keys that waits for nobody."""
 
+import logging
 from uuid import UUID
 
+from django.db import DatabaseError
 from procrastinate.contrib.django import app
 
 from accounts.due import people_due
@@ -10,6 +12,8 @@ from accounts.models import Mail
 from apikeys import validation, watching
 from apikeys.key_mails import news_of_keys
 from wavelength.jobs import PATIENTLY
+
+logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="17 4 * * *")
@@ -39,7 +43,11 @@ def look_through_of(user_id: str) -> None:
 def check_key_rates(timestamp: int) -> None:
     """Each hour, look whether a key that is used much today is used at many times its usual rate."""
     for user_id in people_due("key_rates"):
-        watching.check_rates(user_id=user_id)
+        try:
+            watching.check_rates(user_id=user_id)
+        except DatabaseError:
+            # One person's fault must not keep everybody after them unwatched; they are due again next time.
+            logger.exception("The use of the keys of %s could not be compared.", user_id)
 
 
 @app.periodic(cron="*/10 * * * *")

@@ -205,7 +205,7 @@ def test_no_call_returns_the_secret(as_alice: Client) -> None:
 
 
 def test_statements_carry_only_the_envelope(as_alice: Client, django_assert_max_num_queries: Any) -> None:
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(22):
         call(as_alice, "post", KEYS_URL, NEW)
 
     assert SECRET not in repr(connection.queries)

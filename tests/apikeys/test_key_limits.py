@@ -285,7 +285,7 @@ def test_queries_do_not_grow_with_keys_and_their_use(
     as_alice: Client, alice: User, add: Add, django_assert_num_queries: Any
 ) -> None:
     def queries() -> int:
-        with django_assert_num_queries(4, exact=False) as counted:
+        with django_assert_num_queries(5, exact=False) as counted:
             call(as_alice, "get", KEYS_URL)
         return len(counted)
 
