@@ -60,14 +60,13 @@ def figures(name: str, hour: datetime | None = None) -> dict[str, Decimal]:
     return {row.label: row.value.normalize() for row in rows}
 
 
-def used(person: User, hour: datetime, requests: int = 1) -> None:
+def used(person: User, hour: datetime, requests: int = 1, **fields: Any) -> None:
     """Usage of that hour, as if it had been recorded then."""
-    zero = dict.fromkeys(("input_tokens", "output_tokens", "reasoning_tokens"), 0)
+    tokens = dict.fromkeys(("input_tokens", "output_tokens", "reasoning_tokens"), 0)
+    model = {"provider": "openai", "model": "gpt-4o", "computed_cost": 1}
+    record = UsageRecord(user=person, hour=hour, source="client", request_count=requests, **tokens, **model | fields)
     with tenant(person.pk):
-        UsageRecord.objects.create(
-            user=person, provider="openai", model="gpt-4o", hour=hour, source="client", request_count=requests,
-            computed_cost=1, **zero,
-        )  # fmt: skip
+        record.save(force_insert=True)
 
 
 def did(person: User, at: datetime) -> None:
@@ -205,12 +204,19 @@ def test_a_cohort_tells_who_came_back(alice: User, bob: User) -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        "alice@example.com", "gpt-4o-alice@example.com", "my-own-model", "gpt-4o 01981f0a-0000-7000-8000-000000000000",
+        "alice@example.com", "gpt-4o-alice@example.com", "gpt-4o 01981f0a-0000-7000-8000-000000000000",
         "gpt-4o-01981f0a-0000-7000-8000-000000000000", "<b>gpt-4o</b>",
     ],
 )  # fmt: skip
 def test_a_name_that_may_tell_of_somebody_is_not_kept(alice: User, model: str) -> None:
-    metering.record_usage(user_id=alice.pk, provider="openai", model=model, input_tokens=1)
+    """Even one that has a price."""
+    used(alice, the_hour(), model=model)
+    collecting.collect()
+    assert figures("usage.requests") == {"unlisted": 1}
+
+
+def test_a_name_without_a_price_is_not_kept(alice: User) -> None:
+    used(alice, the_hour(), model="my-own-model", computed_cost=None)
     collecting.collect()
     assert figures("usage.requests") == {"unlisted": 1}
 
