@@ -4,8 +4,7 @@ Calls are counted by person, whatever browsers they come from, and by address wh
 in, up and to have a password reset are allauth's to count (ACCOUNT_RATE_LIMITS).
 """
 
-from typing import Final, cast
-from uuid import UUID
+from typing import Final
 
 from django.conf import settings
 from django.db import Error, connections
@@ -26,7 +25,7 @@ TRIES: Final = {"account_login": "signin", "account_signup": "signup", "account_
 MOST: Final = 50_000  # sessions whose person a process remembers
 
 # A session is one person's for as long as it lives: signing in gives it another key.
-_people: dict[str, UUID] = {}
+_people: dict[str, str] = {}
 
 
 class ApiLimitMiddleware:
@@ -60,14 +59,14 @@ def _limit_of(request: HttpRequest) -> str:
 
 def _who(request: HttpRequest) -> str:
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    if key and not is_bearer(request) and may_be_ours(key):
-        person = _people.get(key) or _person_behind(key)
+    if key and not is_bearer(request):
+        person = _people.get(key) or (_person_behind(key) if may_be_ours(key) else None)
         if person is not None:
-            return str(person)
+            return person
     return f"address {network_of(client_address(request))}"
 
 
-def _person_behind(key: str) -> UUID | None:
+def _person_behind(key: str) -> str | None:
     """Whose session this is. Sessions nobody has are not remembered: who makes them up is counted by address."""
     try:
         with connections["default"].cursor() as cursor:
@@ -76,9 +75,9 @@ def _person_behind(key: str) -> UUID | None:
     except Error:
         # The call will meet the same, and says it better.
         return None
-    person = cast("UUID | None", row[0] if row else None)
-    if person is not None:
-        if len(_people) >= MOST:
-            _people.clear()
-        _people[key] = person
-    return person
+    if row is None or row[0] is None:
+        return None
+    if len(_people) >= MOST:
+        _people.clear()
+    _people[key] = str(row[0])
+    return _people[key]
