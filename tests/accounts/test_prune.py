@@ -162,9 +162,10 @@ def test_a_trail_is_walked_page_by_page(alice: User, bob: User, monkeypatch: pyt
             )
     [events] = [kind for kind in pruning.KINDS if isinstance(kind, pruning.Owned) and kind.kind == "events"]
     walk = events._walk(only_count=False)
-    first = next(walk)
+    # The first pages may hold what other tests left dead.
+    first = next(taken for taken in walk if taken)
 
-    assert 0 < first < 100
+    assert first < 100
     assert events.count() == 600 - first
     assert events.prune() == 600 - first
     assert (kinds_of(alice), kinds_of(bob)) == ([], [])
