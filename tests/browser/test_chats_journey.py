@@ -129,8 +129,11 @@ def test_downloads_hold_what_the_chat_does(
         assert message["content"] in text
 
 
-def test_ticked_chats_are_one_file(alice: User, chats: list[Chat], open_page: Open, tmp_path: Path) -> None:
-    page = open_page("/chats/", person=alice)
+@WITH_AND_WITHOUT
+def test_ticked_chats_are_one_file(
+    alice: User, chats: list[Chat], open_page: Open, tmp_path: Path, script: bool
+) -> None:
+    page = open_page("/chats/", person=alice, script=script)
     for place in (0, 1):
         page.locator(".pick input").nth(place).check()
     for _again in range(2):
@@ -158,6 +161,18 @@ def test_filters_change_the_address_and_keep_the_focus(alice: User, chats: list[
     page.reload()
     expect(page.get_by_label("Provider")).to_have_value("anthropic")
     expect(page.get_by_label("Sorted by")).to_have_value("cost")
+
+
+def test_filters_without_script(alice: User, chats: list[Chat], open_page: Open) -> None:
+    page = open_page("/chats/", person=alice, script=False)
+    page.get_by_label("Provider").select_option("Anthropic")
+    page.get_by_label("Sorted by").select_option("Most expensive")
+    page.get_by_role("button", name="Search").click()
+    assert "provider=anthropic" in page.url
+    assert "sort=cost" in page.url
+    ours = [chat for chat in chats if chat.model.startswith("anthropic/")]
+    expect(page.locator(".rows > li")).to_have_count(len(ours))
+    expect(page.get_by_label("Provider")).to_have_value("anthropic")
 
 
 def test_code_and_messages_are_copied(alice: User, chats: list[Chat], open_page: Open) -> None:
