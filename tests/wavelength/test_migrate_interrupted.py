@@ -1,10 +1,11 @@
 """A migration is noted in the transaction that does it; drill/schema_interrupted.py kills the real command."""
 
 import pytest
+from django.core.management.commands import migrate
 from django.db import connections, migrations, models
 from django.db.migrations.state import ProjectState
 
-from wavelength.management.commands.migrate import WholeExecutor, migrate
+from wavelength.management.commands.migrate import WholeExecutor
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
