@@ -102,9 +102,13 @@ def test_a_message_of_success_goes_away(alice: User, open_page: Open) -> None:
 def walk(page: Page) -> list[str]:
     """Tab through a page, from its beginning to its end; what cannot be reached, or not be seen with the focus."""
     most = page.evaluate(TO_REACH) + 20
+    # Where a page begins in a field, what is before it comes the second time round.
+    rounds = 2 if page.evaluate("document.activeElement !== document.body") else 1
     for _ in range(most):
         page.keyboard.press("Tab")
         if not page.evaluate(STEP):
+            rounds -= 1
+        if not rounds:
             break
     else:
         return ["the focus does not come out"]

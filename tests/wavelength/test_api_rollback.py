@@ -221,6 +221,8 @@ def test_an_operation_that_breaks_off_changes_nothing(
 ) -> None:
     client = signed_in(owned.user)
     client.raise_request_exception = False
+    # Whose session it is, the limits know from here on.
+    client.get("/api/profile")
     broken = list(_until_it_works(client, owned, call))
     # Each statement after the one that tells who is asking.
     assert len(broken) >= 2

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -73,6 +74,19 @@ def wait_until(holds: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def taken_over() -> int:
+    """How many jobs were; in a thread of its own, for a browser's tests leave an event loop running in this one."""
+
+    def work() -> int:
+        try:
+            return async_to_sync(take_over)(app.job_manager)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(timeout=60)
+
+
 def defer(**seconds: float) -> int:
     return app.configure_task("tests.count").defer(**{"first": 0.0, "again": 0.0} | seconds)
 
@@ -128,13 +142,13 @@ def test_a_worker_that_lives_keeps_its_job() -> None:
     job = defer(first=600)
     with worker():
         wait_until(lambda: rows(job) == ["begun"])
-        assert async_to_sync(take_over)(app.job_manager) == 0
+        assert taken_over() == 0
         assert status(job) == "doing"
 
 
 def test_a_job_that_ends_its_workers_is_dead_in_the_end() -> None:
     again, dead = put("doing"), put("doing", attempts=TRIES - 1)
-    assert async_to_sync(take_over)(app.job_manager) == 2
+    assert taken_over() == 2
     assert (status(again), status(dead)) == ("todo", "failed")
 
 
@@ -169,7 +183,7 @@ def test_a_job_that_cannot_wait_again_goes() -> None:
     waiting = put("todo", queueing_lock="the same")
     assert isinstance(app.job_manager, Jobs)
 
-    async_to_sync(take_over)(app.job_manager)
+    taken_over()
 
     assert ask("SELECT id FROM procrastinate_jobs") == [(waiting,)]
     assert failing != waiting
