@@ -54,8 +54,10 @@ def _print_profile(rows: list[Row]) -> None:
         for row in rows:
             measured(row, set_up, runs=2)
             for profile in Path(directory).iterdir():
-                print(f"{row.name}: {row.subject}")
-                pstats.Stats(str(profile)).strip_dirs().sort_stats("tottime").print_stats(PROFILE_LINES)
+                # Empty where a process was ended before it had written it.
+                if profile.stat().st_size:
+                    print(f"{row.name}: {row.subject}")
+                    pstats.Stats(str(profile)).strip_dirs().sort_stats("tottime").print_stats(PROFILE_LINES)
                 profile.unlink()
 
 
