@@ -162,12 +162,14 @@ COUNT = changed(
     "        END IF;\n"
     "        INSERT INTO usage_usagerecord AS r (",
 )
-ADD = changed(
-    batches.ADD,
-    "        IF NOT occupied THEN",
-    "        PERFORM usage_reopen_days(person, min(hour)) FROM unnest(hours) AS h (hour);\n"
-    "        IF NOT occupied THEN",
-)
+EARLIEST = "earliest CONSTANT timestamptz := (SELECT min(hour) FROM unnest(hours) AS h (hour));"
+ADD = batches.ADD
+for old, new in (
+    ("        counted_from timestamptz;\n", f"        counted_from timestamptz;\n        {EARLIEST}\n"),
+    ("ends_at > (SELECT min(hour) FROM unnest(hours) AS h (hour));", "ends_at > earliest;"),
+    ("        IF NOT occupied", "        PERFORM usage_reopen_days(person, earliest);\n        IF NOT occupied"),
+):
+    ADD = changed(ADD, old, new)
 REPORT = changed(
     report.REPORT,
     "usage_figures(person, span.starts, span.ends, NULL, NULL, zone, of_provider, of_model, '',\n"
