@@ -6,6 +6,7 @@ their own `tenant()`. A later kind of work replaces the function (see accounts/m
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from django.db import connections
 from accounts.models import User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+logger = logging.getLogger(__name__)
 PAGE = 500
 
 
@@ -34,6 +36,16 @@ def people_due(kind: str, *, detail: str = "") -> Iterator[UUID]:
         if len(found) < PAGE:
             return
         after = found[-1]
+
+
+def for_each_due(kind: str, work: Callable[[UUID], object]) -> None:
+    """Do a kind of work for everyone who is due. What one person's fault keeps from being done is logged, keeps nobody
+    else waiting, and is due again the next time. Call it outside any transaction."""
+    for user_id in people_due(kind):
+        try:
+            work(user_id)
+        except Exception:  # of the database, the storage, or ours: whatever it is, the others come next
+            logger.exception("The work on %s could not be done for %s.", kind, user_id)
 
 
 def everyone() -> Iterator[UUID]:

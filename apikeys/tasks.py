@@ -1,19 +1,15 @@
 """Work on keys that waits for nobody."""
 
-import logging
 from uuid import UUID
 
-from django.db import DatabaseError
 from procrastinate.contrib.django import app
 
-from accounts.due import people_due
+from accounts.due import for_each_due, people_due
 from accounts.mails import write_to_all
 from accounts.models import Mail
 from apikeys import validation, watching
 from apikeys.key_mails import news_of_keys
 from wavelength.jobs import PATIENTLY
-
-logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="17 4 * * *")
@@ -42,12 +38,7 @@ def look_through_of(user_id: str) -> None:
 @app.task(retry=PATIENTLY, queueing_lock="check-key-rates")
 def check_key_rates(timestamp: int) -> None:
     """Each hour, look whether a key that is used much today is used at many times its usual rate."""
-    for user_id in people_due("key_rates"):
-        try:
-            watching.check_rates(user_id=user_id)
-        except DatabaseError:
-            # One person's fault must not keep everybody after them unwatched; they are due again next time.
-            logger.exception("The use of the keys of %s could not be compared.", user_id)
+    for_each_due("key_rates", lambda user_id: watching.check_rates(user_id=user_id))
 
 
 @app.periodic(cron="*/10 * * * *")

@@ -1,34 +1,27 @@
 """Quotas kept up to date for who is not asking: they also are with each person's next request."""
 
-import logging
-from collections.abc import Callable
-from uuid import UUID
-
-from django.db import DatabaseError
 from procrastinate.contrib.django import app
 
-from accounts.due import people_due
+from accounts.due import for_each_due
 from accounts.mails import write_to_all
 from accounts.models import Mail
 from usage import metering, quotas
 from usage.quota_mails import news_of_quotas
 from wavelength.jobs import PATIENTLY
 
-logger = logging.getLogger(__name__)
-
 
 @app.periodic(cron="* * * * *")
 @app.task(retry=PATIENTLY, queueing_lock="expire-reservations")
 def expire_reservations(timestamp: int) -> None:
     """Free, each minute, what was reserved and not heard of in time."""
-    _for_each("reservations", lambda user_id: metering.expire(user_id=user_id))
+    for_each_due("reservations", lambda user_id: metering.expire(user_id=user_id))
 
 
 @app.periodic(cron="*/15 * * * *")
 @app.task(retry=PATIENTLY, queueing_lock="open-windows")
 def open_windows(timestamp: int) -> None:
     """Begin the quotas' new days and months; at every quarter, because that is when midnights are."""
-    _for_each("windows", lambda user_id: quotas.catch_up(user_id=user_id))
+    for_each_due("windows", lambda user_id: quotas.catch_up(user_id=user_id))
 
 
 @app.periodic(cron="*/5 * * * *")
@@ -37,12 +30,3 @@ def mail_quotas(timestamp: int) -> None:
     """Write to people whose limits come to be used up: of the last hours' usage, and once an hour of all there is."""
     detail = "" if timestamp % 3600 == 0 else "recent"
     write_to_all(Mail.QUOTA, news_of_quotas, due="quota_mails", detail=detail)
-
-
-def _for_each(kind: str, work: Callable[[UUID], object]) -> None:
-    for user_id in people_due(kind):
-        try:
-            work(user_id)
-        except DatabaseError:
-            # One person's fault must not keep everybody after them waiting; they are due again next time.
-            logger.exception("The %s of %s could not be brought up to date.", kind, user_id)

@@ -6,10 +6,12 @@ So every job may run twice, or begin once more after it was done in part, and ev
 import logging
 from typing import Any, Final
 
+from django.db import transaction
 from procrastinate import App, BaseRetryStrategy, RetryDecision
-from procrastinate.exceptions import UniqueViolation
+from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
+from procrastinate.tasks import Task
 
 logger = logging.getLogger(__name__)
 TRIES: Final = 8  # over three quarters of an hour
@@ -36,6 +38,16 @@ PATIENTLY: Final = Patience()
 def is_last_try(job: Job) -> bool:
     """Whether the job is dead if it fails now."""
     return job.attempts >= TRIES - 1
+
+
+def defer_once(task: Task[Any, Any, Any], lock: str, **arguments: str) -> None:
+    """Have a task done, once for this lock however often it is asked for meanwhile: a job that waits already has not
+    begun, and will see what this one would have."""
+    try:
+        with transaction.atomic():
+            task.configure(queueing_lock=lock).defer(**arguments)
+    except AlreadyEnqueued:
+        pass
 
 
 class Jobs(JobManager):
