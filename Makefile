@@ -25,7 +25,7 @@ run: $(RUN_READY)  ## Serve portal, API and worker on http://localhost:8000 (POR
 	@exec $(BIN)/python -m wavelength.firstrun
 
 test: $(DEV_READY)  ## The whole suite, on a real PostgreSQL
-	$(BIN)/pytest --numprocesses $(or $(TEST_PROCESSES),2) --dist loadgroup
+	$(BIN)/pytest --numprocesses $(or $(TEST_PROCESSES),2) --dist loadfile --no-loadscope-reorder
 
 check: format lint types layers migrations deploy-check audit test  ## The gate: everything that must hold before a change lands
 

@@ -26,12 +26,11 @@ OPENAI_KEY = "sk-proj-browser-0f3a5b7c9d1e2f4a6b8c"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test here sees what the server committed, and goes to one worker."""
+    """Every test here sees what the server committed."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"]))
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from drill.outcome import Drill, Outcome, table
 
 SHORT = [drill for drill in DRILLS if drill.short]
 # All run in one process on one stage, whichever asks first.
-pytestmark = [pytest.mark.xdist_group("drills"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @cache
