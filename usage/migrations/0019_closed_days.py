@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import wavelength.ids
-from wavelength.tenancy.operations import InvokerFunction, IsolateTenant, RemovedFunction
+from wavelength.tenancy.operations import InvokerFunction, IsolateTenant, RemovedFunction, changed
 
 metering = import_module("usage.migrations.0003_metering")
 report = import_module("usage.migrations.0008_report")
@@ -146,13 +146,6 @@ FIGURES = """
 FIGURES_SIGNATURE = (
     "usage_figures(person uuid, starts timestamptz, ends timestamptz, zone text, of_provider text, of_model text)"
 )
-
-
-def changed(body: str, old: str, new: str) -> str:
-    """The body of a function with one part of it replaced."""
-    assert body.count(old) == 1, old  # noqa: S101
-    return body.replace(old, new)
-
 
 COUNT = changed(
     metering.COUNT,

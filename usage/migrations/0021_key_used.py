@@ -4,7 +4,7 @@ from importlib import import_module
 
 from django.db import migrations
 
-from wavelength.tenancy.operations import InvokerFunction
+from wavelength.tenancy.operations import InvokerFunction, changed
 
 metering = import_module("usage.migrations.0003_metering")
 before = import_module("usage.migrations.0019_closed_days")
@@ -16,7 +16,7 @@ NOTHING = """
 """
 SIGNATURE = "usage_key_used(person uuid, through_key uuid, at timestamptz)"
 
-COUNT = before.changed(
+COUNT = changed(
     before.COUNT,
     "        IF happened < now() - interval '1 day' THEN\n",
     "        IF through_key IS NOT NULL THEN\n"

@@ -4,10 +4,9 @@ from importlib import import_module
 
 from django.db import migrations
 
-from wavelength.tenancy.operations import InvokerFunction
+from wavelength.tenancy.operations import InvokerFunction, changed
 
 BEFORE = import_module("wavelength.migrations.0002_account_of_session").ACCOUNT
-changed = import_module("usage.migrations.0019_closed_days").changed
 
 ACCOUNT = changed(
     changed(

@@ -214,6 +214,14 @@ class DefinerFunction(InvokerFunction):
     security = "SECURITY DEFINER SET search_path = public, pg_temp"
 
 
+def changed(body: str, old: str, new: str) -> str:
+    """The body that an earlier migration gave a function, with one part of it replaced. Raises ValueError unless it
+    stands there once."""
+    if body.count(old) != 1:
+        raise ValueError(f"This stands {body.count(old)} times in the function's body: {old}")
+    return body.replace(old, new)
+
+
 def _owner_policy(table: str) -> str:
     """A policy for an owner that could not be given BYPASSRLS; none where it could.
 
