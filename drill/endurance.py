@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
 from drill.client import Client, Told
-from drill.load import PAGES, Person, used
+from drill.load import PAGES, Person, at_work, used
 from drill.outcome import Drill, Outcome
 from drill.stage import Stage
 from drill.stored import compared_in_all
@@ -50,18 +51,12 @@ def run(stage: Stage, times: int) -> Outcome:
 @contextmanager
 def _paced(url: str, people: list[Person], told: Told) -> Iterator[None]:
     stop = threading.Event()
-    threads = [
-        threading.Thread(target=_ask, args=(Client(url, person.headers, told), told, person, stop, number / RATE))
+    work = [
+        partial(_ask, Client(url, person.headers, told), told, person, stop, number / RATE)
         for number, person in enumerate(people)
     ]
-    for thread in threads:
-        thread.start()
-    try:
+    with at_work(work, stop):
         yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def _ask(client: Client, told: Told, person: Person, stop: threading.Event, offset: float) -> None:

@@ -3,7 +3,7 @@
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -40,6 +40,13 @@ def load(url: str, people: list[Person], told: Told, *, seed: int) -> Iterator[N
     ]
     work.append(_work(_reserve, Client(url, reserving.headers, told), told, seed, stop))
     work.append(_work(_read, Client(url, reading.headers, told), told, reading.email, stop))
+    with at_work(work, stop):
+        yield
+
+
+@contextmanager
+def at_work(work: Sequence[Callable[[], None]], stop: threading.Event) -> Iterator[None]:
+    """Do each part in a thread of its own until the block ends, which sets `stop` and waits for them."""
     threads = [threading.Thread(target=part) for part in work]
     for thread in threads:
         thread.start()
