@@ -1,6 +1,6 @@
 """The suite's cast and its database.
 
-Alice owns things, Bob is somebody else, Charlie is an outsider. The suite connects as ``wl_app`` and
+Alice owns things, Bob is somebody else, Charlie is an outsider, Olga administers. The suite connects as ``wl_app`` and
 ``wl_operator``; only the schema's set-up and the flush of transactional tests use the owner.
 """
 
@@ -110,6 +110,15 @@ def charlie(db: None) -> User:
     return make_person("charlie@example.com", "Charlie")
 
 
+@pytest.fixture
+def olga(db: None) -> User:
+    """An administrator."""
+    person = make_person("olga@example.com", "Olga")
+    person.is_staff = True
+    person.save(update_fields=["is_staff"])
+    return person
+
+
 def signed_in(person: User, *, second_factor: bool = True) -> Client:
     """A browser in which this person is signed in; an administrator with the second factor that the admin wants."""
     client = Client()
@@ -137,6 +146,11 @@ def as_alice(alice: User) -> Client:
 @pytest.fixture
 def as_bob(bob: User) -> Client:
     return signed_in(bob)
+
+
+@pytest.fixture
+def as_olga(olga: User) -> Client:
+    return signed_in(olga)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AnonymousSession, AuditEvent, Profile, SystemKey, User
-from accounts.people import open_account
 from apikeys.vault import store_key
-from tests.conftest import PASSWORD, administering, make_person, signed_in
+from tests.conftest import PASSWORD, make_person, signed_in
 from usage import metering
 from usage.models import ModelAccess, ModelPrice
 from wavelength.admin import registered_models
@@ -27,19 +26,6 @@ COMMITTED = pytest.mark.django_db(transaction=True, databases=["default", "opera
 pytestmark = COMMITTED
 
 CANARY = "sk-canary-0123456789-abcdefghijklmnop"
-
-
-@pytest.fixture
-def olga() -> User:
-    """An administrator."""
-    return open_account(
-        email="olga@example.com", name="Olga", is_staff=True, verified=True, password=PASSWORD, way="command"
-    )
-
-
-@pytest.fixture
-def as_olga(olga: User) -> Client:
-    return administering(olga)
 
 
 @pytest.fixture

@@ -24,10 +24,9 @@ from accounts import looks, pruning
 from accounts.activity import SENTENCES
 from accounts.archiving import write_archive
 from accounts.models import Actor, AnonymousSession, AuditEvent, DataKey, User
-from accounts.people import open_account
 from apikeys.models import ApiKey
 from chats.models import Handover
-from tests.conftest import PASSWORD, administering, signed_in
+from tests.conftest import administering, signed_in
 from tests.rows import stored
 from usage.models import QuotaLimit, Reservation, UsageRecord
 from wavelength.admin import registered_models
@@ -72,19 +71,6 @@ OF_PEOPLE = sorted(
     ),
     key=lambda model: model._meta.label,
 )
-
-
-@pytest.fixture
-def olga() -> User:
-    """An administrator."""
-    return open_account(
-        email="olga@example.com", name="Olga", is_staff=True, verified=True, password=PASSWORD, way="command"
-    )
-
-
-@pytest.fixture
-def as_olga(olga: User) -> Client:
-    return administering(olga)
 
 
 def test_it_works(as_olga: Client, olga: User, alice: User, bob: User) -> None:

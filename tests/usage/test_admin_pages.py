@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent, Tier, User
 from accounts.people import set_tier
-from tests.conftest import administering, make_person, signed_in
+from tests.conftest import make_person, signed_in
 from usage import metering, quotas
 from usage.models import ModelAccess, ModelPrice, Period, QuotaLimit, QuotaWindow, UsageRecord
 from wavelength.tenancy import tenant
@@ -24,13 +24,6 @@ PRICES, ACCESS, LIMITS, RECORDS, RESERVATIONS = (
     f"/admin/usage/{name}/" for name in ("modelprice", "modelaccess", "quotalimit", "usagerecord", "reservation")
 )
 PRICE = {"provider": "openai", "model": "gpt-4o", "input_price": "7", "output_price": "11", "request_price": "0"}
-
-
-@pytest.fixture
-def as_olga() -> Client:
-    """An administrator."""
-    olga = make_person("olga@example.com", "Olga")
-    return administering(olga)
 
 
 @pytest.fixture

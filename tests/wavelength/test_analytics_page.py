@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from tests.chats.payloads import chat, hand_over, message, payload
-from tests.conftest import make_person, signed_in
+from tests.conftest import signed_in
 from tests.usage.calling import EXAMPLE, allow, post
 from wavelength import collecting, tallies
 from wavelength.analytics import PERIODS, analytics_of
@@ -23,14 +23,6 @@ from wavelength.models import SystemMetric
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
 PAGE = "/admin/analytics/"
-
-
-@pytest.fixture
-def as_olga() -> Client:
-    """An administrator."""
-    olga = make_person("olga@example.com", "Olga")
-    User.objects.filter(pk=olga.pk).update(is_staff=True)
-    return signed_in(olga)
 
 
 @pytest.fixture(autouse=True)
