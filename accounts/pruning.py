@@ -58,8 +58,8 @@ class Unowned:
 
     def _delete_some(self) -> int:
         # Locked, so that the condition is looked at once more should somebody change the row meanwhile.
-        found = f"SELECT ctid FROM {self.table} WHERE {self.condition} LIMIT %(batch)s FOR UPDATE SKIP LOCKED"  # noqa: S608
-        statement = f"DELETE FROM {self.table} WHERE ctid = ANY (ARRAY({found}))"  # noqa: S608
+        found = f"SELECT ctid FROM {self.table} WHERE {self.condition} LIMIT %(batch)s FOR UPDATE SKIP LOCKED"  # noqa: S608  (ours)
+        statement = f"DELETE FROM {self.table} WHERE ctid = ANY (ARRAY({found}))"  # noqa: S608  (ours)
         with transaction.atomic(), connections["default"].cursor() as cursor:
             cursor.execute(statement, {"age": self.age().total_seconds(), "batch": BATCH})
             return int(cursor.rowcount)
