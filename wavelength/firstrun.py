@@ -52,7 +52,7 @@ def main() -> None:
     if not _names((CHECKOUT / ".env").read_text(), "DEBUG"):
         os.environ.setdefault("DEBUG", "true")  # an .env of one's own that leaves it open: this is for development
     os.chdir(CHECKOUT)
-    os.execv(sys.executable, [sys.executable, "manage.py", *(sys.argv[1:] or ["develop"])])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "manage.py", *(sys.argv[1:] or ["develop"])])  # noqa: S606  (this very program)
 
 
 if __name__ == "__main__":

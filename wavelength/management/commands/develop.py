@@ -57,7 +57,7 @@ class Command(BaseCommand):
     def _start_database(self, server: embedded.Server) -> None:
         if embedded.prepare(server.directory):
             # The settings were read before there was an address for them to read.
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  (this very program)
         self._say(f"PostgreSQL starts in {server.directory} …")
         server.start()
 
