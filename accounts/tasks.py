@@ -29,7 +29,7 @@ def make_archive_of(context: JobContext, user_id: str) -> None:
 
 def make_later(user_id: UUID) -> None:
     """Have the person's archive made, once."""
-    defer_once(make_archive_of, f"archive-{user_id}", user_id=str(user_id))
+    defer_once(make_archive_of.name, f"archive-{user_id}", user_id=str(user_id))
 
 
 @app.periodic(cron="*/10 * * * *")

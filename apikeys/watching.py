@@ -15,11 +15,9 @@ from statistics import median
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.models.functions import Now
 from django.utils.timezone import now
-from procrastinate.contrib.django import app
-from procrastinate.exceptions import AlreadyEnqueued
 
 from accounts import audit
 from accounts.datakeys import data_key_for
@@ -27,6 +25,7 @@ from accounts.models import Profile
 from apikeys.models import ApiKey, FlagReason, KeyFlag
 from usage.models import UsageRecord
 from wavelength.envelope import EnvelopeError, Secret
+from wavelength.jobs import defer_once
 from wavelength.tenancy import tenant
 
 logger = logging.getLogger(__name__)
@@ -128,12 +127,7 @@ def look_through(*, user_id: UUID, everything: bool = False) -> None:
 
 def look_through_later(user_id: UUID) -> None:
     """Have that done, once, however often it is asked for meanwhile."""
-    task = app.configure_task("apikeys.tasks.look_through_of", queueing_lock=f"look-through-{user_id}")
-    try:
-        with transaction.atomic():
-            task.defer(user_id=str(user_id))
-    except AlreadyEnqueued:
-        pass  # That job has not begun: it will see this key too.
+    defer_once("apikeys.tasks.look_through_of", f"look-through-{user_id}", user_id=str(user_id))
 
 
 def check_rates(*, user_id: UUID) -> None:

@@ -18,7 +18,7 @@ def index_chats_of(user_id: str) -> None:
 
 def index_later(user_id: UUID) -> None:
     """Has the person's index brought up to date, once, however often it is asked for meanwhile."""
-    defer_once(index_chats_of, f"index-chats-{user_id}", user_id=str(user_id))
+    defer_once(index_chats_of.name, f"index-chats-{user_id}", user_id=str(user_id))
 
 
 @app.periodic(cron="23 * * * *")

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from django.db import transaction
 from procrastinate import App, BaseRetryStrategy, RetryDecision
+from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
-from procrastinate.tasks import Task
 
 logger = logging.getLogger(__name__)
 TRIES: Final = 8  # over three quarters of an hour
@@ -40,12 +40,14 @@ def is_last_try(job: Job) -> bool:
     return job.attempts >= TRIES - 1
 
 
-def defer_once(task: Task[Any, Any, Any], lock: str, **arguments: str) -> None:
-    """Have a task done, once for this lock however often it is asked for meanwhile: a job that waits already has not
-    begun, and will see what this one would have."""
+def defer_once(task: str, lock: str, **arguments: str) -> None:
+    """Have the task of this name done, once for this lock however often it is asked for meanwhile.
+
+    A job that waits already has not begun, and will see what this one would have.
+    """
     try:
         with transaction.atomic():
-            task.configure(queueing_lock=lock).defer(**arguments)
+            app.configure_task(task, queueing_lock=lock).defer(**arguments)
     except AlreadyEnqueued:
         pass
 
