@@ -53,6 +53,13 @@ def test_hkdf_sha512_agrees_with_wycheproof(case: dict[str, Any]) -> None:
             envelope._hkdf(key, salt, info, case["size"])
 
 
+@pytest.mark.parametrize("case", cases("wycheproof_hmac_sha256.json"))
+def test_hmac_sha256_agrees_with_wycheproof(case: dict[str, str]) -> None:
+    tag = hmac.digest(bytes.fromhex(case["key"]), bytes.fromhex(case["msg"]), hashlib.sha256)
+
+    assert (tag.hex() == case["tag"]) == (case["result"] == "valid")
+
+
 @pytest.mark.parametrize("case", cases("rfc4231_hmac_sha256.json"))
 def test_hmac_sha256_agrees_with_rfc_4231(case: dict[str, str]) -> None:
     tag = hmac.digest(bytes.fromhex(case["key"]), bytes.fromhex(case["msg"]), hashlib.sha256)
