@@ -22,7 +22,7 @@ function closeDialog() {
 if (dialog) {
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target !== dialog) return;
-    dialog.querySelectorAll("input[type=password]").forEach(addReveal);
+    dialog.querySelectorAll(".password").forEach(addReveal);
     openDialog();
   });
   // The server says so when what the dialog was for is done.
@@ -208,11 +208,10 @@ function prepare(root) {
 prepare(document);
 document.addEventListener("htmx:load", (event) => prepare(event.detail.elt));
 
-// Passwords can be shown; the button's words come from the page, in its language.
-function addReveal(input) {
-  const box = document.createElement("div");
-  box.className = "password";
-  input.before(box);
+// Passwords can be shown; the button's words come from the page, in its language. The field stays where it is:
+// somebody may be typing into it while this script arrives, and what is moved loses the focus.
+function addReveal(box) {
+  const input = box.querySelector("input");
   const button = document.createElement("button");
   button.type = "button";
   button.className = "button button-ghost button-s";
@@ -225,10 +224,10 @@ function addReveal(input) {
     button.textContent = shown ? toasts.dataset.show : toasts.dataset.hide;
     button.setAttribute("aria-pressed", String(!shown));
   });
-  box.append(input, button);
+  box.append(button);
 }
 
-document.querySelectorAll("main input[type=password]").forEach(addReveal);
+document.querySelectorAll("main .password").forEach(addReveal);
 
 // A search clears with Escape; "/" goes to it.
 document.addEventListener("keydown", (event) => {

@@ -2,7 +2,7 @@
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from accounts.models import User
 from apikeys import vault
@@ -131,3 +131,22 @@ def test_a_form_is_sent_once(alice: User, open_page: Open) -> None:
     busy = sign_in.evaluate("button => { button.click(); button.click(); return button.getAttribute('aria-busy'); }")
     page.wait_for_timeout(300)
     assert (busy, len(sent)) == ("true", 1)
+
+
+def test_what_is_typed_while_the_script_arrives_is_kept(open_page: Open) -> None:
+    page = open_page("/privacy/")
+    late: list[Route] = []
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/js/portal*.js", hold)
+    page.goto("/accounts/login/", wait_until="commit")
+    field = page.get_by_label("Password")
+    field.press_sequentially("correct horse ")
+    expect(page.get_by_role("button", name="Show")).to_have_count(0)
+    late[0].continue_()
+    page.get_by_role("button", name="Show").wait_for()
+    page.keyboard.type("battery")
+
+    expect(field).to_have_value("correct horse battery")
