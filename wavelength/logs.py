@@ -18,9 +18,9 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from wavelength.caller import current_caller
 from wavelength.envelope import live_secrets
 
-# No line says in which thread or process it was written, or by which line of code: not found out for each, then
-# (Python's logging HOWTO, "Optimization").
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+# No line of ours says in which thread it was written, or by which line of code: not found out for each, then
+# (Python's logging HOWTO, "Optimization"). gunicorn's own lines name the process.
+logging.logThreads = logging.logMultiprocessing = False
 logging._srcfile = None  # noqa: SLF001  (the documented way)
 
 HIDDEN: Final = "[hidden]"

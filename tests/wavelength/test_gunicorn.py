@@ -1,6 +1,7 @@
 """The web process as gunicorn.conf.py sets it up: its limits, whom it believes, and what it keeps to itself."""
 
 import http.client
+import signal
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -48,3 +49,11 @@ def test_addresses_are_not_logged(running: Running) -> None:
     status(running, "/healthz?code=one-time-secret")
     assert "one-time-secret" not in running.log
     assert "/healthz" not in running.log
+
+
+def test_it_ends_without_a_fault(django_db_setup: None) -> None:
+    with serve() as server:
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(timeout=30)
+        assert "Shutting down" in server.log
+        assert "Traceback" not in server.log
