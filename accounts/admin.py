@@ -7,15 +7,14 @@ from allauth.socialaccount.models import SocialAccount
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.models import AnonymousSession, AuditEvent, DataKey, SystemKey, Tier, User
-from accounts.people import changed_by_operator, open_account
+from accounts.models import AnonymousSession, AuditEvent, DataKey, SystemKey, User
+from accounts.people import AccountChanges, change_account, open_account
 from wavelength.admin import OperatorModelAdmin
 
-CHANGED_BY_OPERATORS = ("name", "tier", "is_active", "is_staff")
+CHANGED_BY_OPERATORS = tuple(AccountChanges.__annotations__)
 
 
 class NewPersonForm(forms.ModelForm[User]):
@@ -76,11 +75,9 @@ class UserAdmin(OperatorModelAdmin):
             )
             obj.pk = made.pk
             return
-        obj.save(update_fields=CHANGED_BY_OPERATORS)
-        changed = {name: getattr(obj, name) for name in form.changed_data}
-        before = Tier(form.initial["tier"])
-        # In the person's own trail, as wl_app: only once the operator's transaction stands.
-        transaction.on_commit(lambda: changed_by_operator(obj.pk, changed, tier_before=before), using="operator")
+        changes: dict[str, Any] = {name: form.cleaned_data[name] for name in form.changed_data}
+        # As wl_app, in one transaction with what it brings and the person's trail; the admin's log is the operator's.
+        change_account(user_id=obj.pk, **changes)
 
 
 class _AboutPerson(OperatorModelAdmin):

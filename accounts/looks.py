@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.db.models import ForeignKey, Model
 from django.db.models.functions import Now
-from django.utils.crypto import salted_hmac
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -48,7 +47,7 @@ def note_shown(administrator: UUID, page: str, rows: Iterable[Model]) -> None:
         return
     [user_id] = people
     if user_id is not None and user_id != administrator:
-        note_look(user_id, page, mark=mark_of(administrator))
+        note_look(user_id, page, mark=audit.mark_of(administrator))
 
 
 def note_look(user_id: UUID, page: str, *, mark: str = COMMAND) -> None:
@@ -68,8 +67,3 @@ def person_of(row: Model) -> UUID | None:
             owner: UUID | None = getattr(row, field.attname)
             return owner
     return None
-
-
-def mark_of(administrator: UUID) -> str:
-    """What tells one administrator from another without naming them."""
-    return salted_hmac("wavelength.accounts.looks", str(administrator), algorithm="sha256").hexdigest()[:16]

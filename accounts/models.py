@@ -38,7 +38,6 @@ class User(AbstractBaseUser):
         "id", "email", "name", "tier", "created_at", "last_login", "is_active", "is_staff",
         "deactivated_at",
     )  # fmt: skip
-    operator_privileges: ClassVar[tuple[tuple[str, ...], ...]] = (("UPDATE", "name", "tier", "is_active", "is_staff"),)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(max_length=254)

@@ -1,7 +1,7 @@
 """How an account comes to be: the one door for sign-up, providers, commands and the admin."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, TypedDict, Unpack
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -11,11 +11,20 @@ from accounts import audit
 from accounts.datakeys import create_data_key
 from accounts.models import Profile, Tier, User
 from wavelength.metrics import SIGN_UPS
-from wavelength.tenancy import nobody, tenant
+from wavelength.tenancy import tenant
 
 # What a tier brings, given to each new person and again when their tier changes, in their `tenant()`. Apps above
 # this one add theirs when they are ready.
 BELONGINGS: Final[list[Callable[[UUID, Tier], None]]] = []
+
+
+class AccountChanges(TypedDict, total=False):
+    """What an operator may change of an account."""
+
+    name: str
+    tier: str
+    is_active: bool
+    is_staff: bool
 
 
 class AddressTakenError(ValueError):
@@ -66,30 +75,31 @@ def open_account(
 
 def set_tier(*, user_id: UUID, tier: Tier) -> bool:
     """Move a person to a tier. Answers whether that changed anything."""
+    return change_account(user_id=user_id, tier=tier)
+
+
+def change_account(*, user_id: UUID, **changes: Unpack[AccountChanges]) -> bool:
+    """Let an operator change an account: with what a new tier brings and a word in the person's trail, all or nothing.
+
+    What is so already is left alone and not told. Answers whether anything changed.
+    """
     with tenant(user_id):
-        before = Tier(User.objects.select_for_update(no_key=True).only("tier").get(pk=user_id).tier)
-        if before == tier:
-            return False
-        User.objects.filter(pk=user_id).update(tier=tier)
-        tier_changed(user_id, before, tier)
-    return True
+        user = User.objects.select_for_update(no_key=True).only(*AccountChanges.__annotations__).get(pk=user_id)
+        changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
+        if changed:
+            User.objects.filter(pk=user_id).update(**changed)
+        if "tier" in changed:
+            _give_tier(user_id, before=Tier(user.tier), after=Tier(str(changed["tier"])))
+        if "name" in changed:
+            audit.record(user_id, "account.renamed", after=changed["name"])
+        if "is_active" in changed:
+            audit.record(user_id, "account.switched_on" if changed["is_active"] else "account.switched_off")
+        if "is_staff" in changed:
+            audit.record(user_id, "account.staff_on" if changed["is_staff"] else "account.staff_off")
+    return bool(changed)
 
 
-def tier_changed(user_id: UUID, before: Tier, after: Tier) -> None:
-    """Give a person what their new tier brings, and remember in their trail that they were moved."""
-    with nobody(), tenant(user_id):
-        for give in BELONGINGS:
-            give(user_id, after)
-        audit.record(user_id, "account.tier_changed", before=before.value, after=after.value)
-
-
-def changed_by_operator(user_id: UUID, changed: Mapping[str, Any], *, tier_before: Tier) -> None:
-    """What an administrator changed of an account, remembered in its trail: the new values by field."""
-    if "tier" in changed:
-        tier_changed(user_id, tier_before, Tier(changed["tier"]))
-    if "name" in changed:
-        audit.record_for(user_id, "account.renamed", after=changed["name"])
-    if "is_active" in changed:
-        audit.record_for(user_id, "account.switched_on" if changed["is_active"] else "account.switched_off")
-    if "is_staff" in changed:
-        audit.record_for(user_id, "account.staff_on" if changed["is_staff"] else "account.staff_off")
+def _give_tier(user_id: UUID, *, before: Tier, after: Tier) -> None:
+    for give in BELONGINGS:
+        give(user_id, after)
+    audit.record(user_id, "account.tier_changed", before=before.value, after=after.value)

@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -126,19 +125,11 @@ class QuotaLimitAdmin(_AboutPerson):
         return obj is None or obj.api_key_id is None
 
     def save_model(self, request: HttpRequest, obj: QuotaLimit, form: Any, change: bool) -> None:
-        """Change the limit as everybody does, once the operator's transaction stands: in order with the person's
-        requests, and with a word in their trail."""
-        numbers = {name: form.cleaned_data[name] for name in form.changed_data}
+        """Change the limit as everybody does: in order with the person's requests, and with a word in their trail."""
+        numbers: dict[str, Any] = {name: form.cleaned_data[name] for name in form.changed_data}
         if numbers:
-            transaction.on_commit(
-                lambda: quotas.set_quota(
-                    user_id=obj.user_id,
-                    period=Period(obj.period),
-                    provider=obj.provider,
-                    model=obj.model,
-                    **numbers,
-                ),
-                using="operator",
+            quotas.set_quota(
+                user_id=obj.user_id, period=Period(obj.period), provider=obj.provider, model=obj.model, **numbers
             )
 
     @admin.display(description="Set by")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connections
 
+from accounts import audit
 from usage import pricing
 from usage.metering import Tokens
 from usage.models import ModelPrice, UsageRecord
@@ -56,9 +57,11 @@ def reprice(
 
     The administrators' prices (`own`) are those of now, the listed ones those of each hour. Only `computed_cost`
     changes, and where no price is known any more it becomes null. Stopping leaves no batch half done, and doing it
-    again changes nothing more. Each batch holds the person's lock, so their requests wait for it.
+    again changes nothing more. Each batch holds the person's lock, so their requests wait for it. With the first that
+    changes something, the person's trail tells of it.
     """
     after: tuple[datetime, UUID] | None = None
+    told = False
     while True:
         with tenant(user_id):
             if not dry_run:
@@ -69,6 +72,9 @@ def reprice(
             if changed and not dry_run:
                 with connections["default"].cursor() as cursor:
                     cursor.execute(UPDATE, [[row.pk for row, _ in changed], [cost for _, cost in changed], user_id])
+                if not told:
+                    audit.record(user_id, "usage.repriced", since=since.isoformat())
+                told = True
         if not rows:
             return
         yield Repriced(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -10,14 +11,16 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 from django.db import ProgrammingError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts import audit
 from accounts.models import AnonymousSession, AuditEvent, Profile, SystemKey, User
 from apikeys.vault import store_key
 from tests.conftest import PASSWORD, make_person, signed_in
 from usage import metering
-from usage.models import ModelAccess, ModelPrice
+from usage.models import ModelAccess, ModelPrice, QuotaLimit
 from wavelength.admin import registered_models
 from wavelength.envelope import Secret
 from wavelength.tenancy import tenant
@@ -131,36 +134,102 @@ def test_it_works_as_the_operator_alone(as_olga: Client, dora: User, operator: C
         assert cursor.fetchone() == ("wl_operator",)
 
 
-def test_a_change_is_one_transaction_of_the_operator(
-    as_olga: Client, dora: User, operator: CaptureQueriesContext
-) -> None:
+def told(person: User) -> list[str]:
+    """What the person's trail says that was done to their account, in order."""
+    with tenant(person.pk):
+        kinds = AuditEvent.objects.order_by("at", "id").values_list("kind", flat=True)
+        return [kind for kind in kinds if kind not in ("account.created", "account.looked_at", "key.added")]
+
+
+def test_a_change_is_made_and_told_and_logged(as_olga: Client, dora: User, operator: CaptureQueriesContext) -> None:
     form = {"name": "Dora D.", "tier": "pro", "is_active": "on", "is_staff": ""}
     assert as_olga.post(f"/admin/accounts/user/{dora.pk}/change/", form).status_code == 302
-    statements = [query["sql"] for query in operator.captured_queries]
-    begun, done = statements.index("BEGIN"), statements.index("COMMIT")
-    written = [n for n, sql in enumerate(statements) if sql.startswith(("UPDATE", "INSERT"))]
-    assert len(written) == 2
-    assert all(begun < n < done for n in written)
     dora.refresh_from_db()
     assert (dora.name, dora.tier, dora.is_active, dora.is_staff) == ("Dora D.", "pro", True, False)
     assert dora.check_password(PASSWORD)
     assert LogEntry.objects.get().object_id == str(dora.pk)
+    assert sorted(told(dora)) == ["account.renamed", "account.tier_changed"]
     with tenant(dora.pk):
-        assert AuditEvent.objects.get(kind="account.tier_changed").details == {"before": "free", "after": "pro"}
+        details = AuditEvent.objects.get(kind="account.tier_changed").details
+        assert {limit.tier for limit in QuotaLimit.objects.filter(api_key_id=None)} == {"pro"}
+    assert (details["before"], details["after"]) == ("free", "pro")
+    # The operator's own connection writes the admin's log and nothing else.
+    written = [query["sql"] for query in operator.captured_queries if query["sql"].startswith(("UPDATE", "INSERT"))]
+    assert [sql.split()[2] for sql in written] == ['"django_admin_log"']
 
 
-def test_a_change_that_fails_leaves_nothing(as_olga: Client, dora: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("no log today")
+def test_a_change_is_never_seen_untold(as_olga: Client, dora: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At no commit on the way, after which the process may be killed, stands a part of it alone."""
+    seen: list[tuple[Any, ...]] = []
+    commit = vars(BaseDatabaseWrapper)["_commit"]
 
-    monkeypatch.setattr("wavelength.admin.OperatorModelAdmin.log_change", fail)
+    def look(connection: BaseDatabaseWrapper) -> None:
+        commit(connection)
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "SELECT tier, is_staff, (SELECT array_agg(kind ORDER BY kind) FROM accounts_auditevent"
+                " WHERE user_id = u.id AND kind IN ('account.tier_changed', 'account.staff_on')),"
+                " (SELECT array_agg(DISTINCT tier) FROM usage_quotalimit WHERE user_id = u.id AND api_key_id IS NULL)"
+                " FROM accounts_user u WHERE id = %s",
+                [dora.pk],
+            )
+            [found] = cursor.fetchall()
+            if found not in seen:
+                seen.append(found)
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", look)
+    form = {"name": "Dora", "tier": "pro", "is_active": "on", "is_staff": "on"}
+    assert as_olga.post(f"/admin/accounts/user/{dora.pk}/change/", form).status_code == 302
+    assert seen == [
+        ("free", False, None, ["free"]),
+        ("pro", True, ["account.staff_on", "account.tier_changed"], ["pro"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", ["account.tier_changed", "account.renamed", "account.switched_off", "account.staff_on"]
+)
+def test_a_change_that_cannot_be_told_is_not_made(
+    kind: str, as_olga: Client, dora: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = audit.record
+
+    def fail(user_id: UUID, told: str, **details: Any) -> None:
+        if told == kind:
+            raise RuntimeError("no trail today")
+        record(user_id, told, **details)
+
+    monkeypatch.setattr(audit, "record", fail)
+    as_olga.raise_request_exception = False
+    form = {"name": "Changed", "tier": "pro", "is_staff": "on"}
+    assert as_olga.post(f"/admin/accounts/user/{dora.pk}/change/", form).status_code == 500
+    dora.refresh_from_db()
+    assert (dora.name, dora.tier, dora.is_active, dora.is_staff) == ("Dora", "free", True, False)
+    assert told(dora) == []
+    assert not LogEntry.objects.exists()
+    with tenant(dora.pk):
+        assert not QuotaLimit.objects.filter(tier="pro").exists()
+
+
+def test_a_change_that_fails_is_not_told(as_olga: Client, dora: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any) -> None:
+        raise RuntimeError("no limits today")
+
+    monkeypatch.setattr("accounts.people.BELONGINGS", [fail])
     as_olga.raise_request_exception = False
     form = {"name": "Changed", "tier": "pro", "is_active": "on"}
     assert as_olga.post(f"/admin/accounts/user/{dora.pk}/change/", form).status_code == 500
     dora.refresh_from_db()
     assert (dora.name, dora.tier) == ("Dora", "free")
-    with tenant(dora.pk):
-        assert not AuditEvent.objects.filter(kind="account.tier_changed").exists()
+    assert told(dora) == []
+    assert not LogEntry.objects.exists()
+
+
+def test_saving_what_is_so_already_changes_and_tells_nothing(as_olga: Client, dora: User) -> None:
+    User.objects.filter(pk=dora.pk).update(tier="pro")
+    form = {"name": "Dora", "tier": "pro", "is_active": "on", "is_staff": ""}
+    assert as_olga.post(f"/admin/accounts/user/{dora.pk}/change/", form).status_code == 302
+    assert told(dora) == []
 
 
 def test_a_new_person_has_all_that_a_person_needs(as_olga: Client) -> None:
@@ -170,7 +239,7 @@ def test_a_new_person_has_all_that_a_person_needs(as_olga: Client) -> None:
     assert (eve.tier, eve.is_staff, eve.has_usable_password()) == ("pro", False, False)
     assert EmailAddress.objects.get(user=eve).verified
     with tenant(eve.pk):
-        assert (Profile.objects.count(), AuditEvent.objects.get().details) == (1, {"way": "admin"})
+        assert (Profile.objects.count(), AuditEvent.objects.get().details["way"]) == (1, "admin")
     taken = as_olga.post("/admin/accounts/user/add/", form)
     assert (taken.status_code, b"exists" in taken.content) == (200, True)
 
@@ -220,6 +289,8 @@ def test_signing_out_and_passwords_are_those_of_the_site(as_olga: Client) -> Non
         "SELECT key FROM account_emailconfirmation",
         "UPDATE accounts_user SET email = 'x'",
         "UPDATE accounts_user SET password = 'x'",
+        "UPDATE accounts_user SET tier = 'pro'",
+        "UPDATE accounts_user SET is_staff = true",
         "UPDATE apikeys_apikey SET is_active = false",
         "UPDATE accounts_auditevent SET kind = 'x'",
         "UPDATE usage_quotalimit SET token_limit = NULL",

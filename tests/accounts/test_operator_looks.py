@@ -20,7 +20,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import looks, pruning
+from accounts import audit, looks, pruning
 from accounts.activity import SENTENCES
 from accounts.archiving import write_archive
 from accounts.models import Actor, AnonymousSession, AuditEvent, DataKey, User
@@ -80,7 +80,7 @@ def test_it_works(as_olga: Client, olga: User, alice: User, bob: User) -> None:
     assert page.status_code == 200
     assert (event.actor, event.address, event.device) == (Actor.OPERATOR, "192.0.2.7", "Firefox on Linux")
     assert event.request_id == page["X-Request-ID"]
-    assert event.details == {"page": "accounts.user", "mark": looks.mark_of(olga.pk)}
+    assert event.details == {"page": "accounts.user", "mark": audit.mark_of(olga.pk)}
     assert looks_at(bob) == looks_at(olga) == []
 
 
@@ -183,7 +183,7 @@ def test_the_person_reads_of_it_and_nobody_else_does(as_olga: Client, olga: User
         page = signed_in(alice).get(reverse(name)).content.decode()
         assert SENTENCE in page
         assert "Provider keys, without what is secret" in page
-        for told in ("192.0.2.7", "Firefox on Linux", "olga", "Olga", looks.mark_of(olga.pk)):
+        for told in ("192.0.2.7", "Firefox on Linux", "olga", "Olga", audit.mark_of(olga.pk)):
             assert told not in page
         assert SENTENCE not in signed_in(bob).get(reverse(name)).content.decode()
 
@@ -206,7 +206,7 @@ def test_an_archive_tells_of_it_and_not_from_where(as_olga: Client, olga: User, 
 
     assert looks.KIND in trail
     assert "192.0.2.7" not in trail
-    assert looks.mark_of(olga.pk) not in trail
+    assert audit.mark_of(olga.pk) not in trail
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM accounts_auditevent", "UPDATE accounts_auditevent SET kind = 'x'",
@@ -225,7 +225,7 @@ def test_no_administrator_changes_the_trail(statement: str, as_olga: Client, ali
     assert event in looks_at(alice)
 
 
-def test_what_an_administrator_changes_is_told(as_olga: Client, alice: User) -> None:
+def test_what_an_administrator_changes_is_told(as_olga: Client, olga: User, alice: User) -> None:
     form = {"name": "Alice A.", "tier": "pro", "is_staff": "on"}
     assert as_olga.post(address(User, alice.pk, "change"), form).status_code == 302
     with tenant(alice.pk):
@@ -235,7 +235,7 @@ def test_what_an_administrator_changes_is_told(as_olga: Client, alice: User) -> 
         looks.KIND, "account.renamed", "account.tier_changed", "account.switched_off", "account.staff_on"
     }  # fmt: skip
     assert {event.actor for event in told.values()} == {Actor.OPERATOR}
-    assert told["account.renamed"].details == {"after": "Alice A."}
+    assert told["account.renamed"].details == {"after": "Alice A.", "mark": audit.mark_of(olga.pk)}
     assert set(told) <= set(SENTENCES)
 
     User.objects.filter(pk=alice.pk).update(tier="free")
@@ -246,7 +246,7 @@ def test_what_an_administrator_changes_is_told(as_olga: Client, alice: User) -> 
     assert LogEntry.objects.count() == 2
 
 
-def test_a_limit_that_an_administrator_sets_is_told(as_olga: Client, alice: User) -> None:
+def test_a_limit_that_an_administrator_sets_is_told(as_olga: Client, olga: User, alice: User) -> None:
     with tenant(alice.pk):
         limit = QuotaLimit.objects.get(period="daily")
     form = {"request_limit": 7, "windows-TOTAL_FORMS": 0, "windows-INITIAL_FORMS": 0}
@@ -254,6 +254,7 @@ def test_a_limit_that_an_administrator_sets_is_told(as_olga: Client, alice: User
     with tenant(alice.pk):
         event = AuditEvent.objects.get(kind="quota.set")
     assert (event.actor, event.details["request_limit"]) == (Actor.OPERATOR, 7)
+    assert event.details["mark"] == audit.mark_of(olga.pk)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from tests.conftest import make_person
 from usage import ledger, metering, quotas, repricing
 from usage.models import ModelPrice, UsageRecord
@@ -51,6 +51,11 @@ def rows(person: User) -> list[UsageRecord]:
 
 def costs(person: User) -> list[Decimal | None]:
     return [row.computed_cost for row in rows(person)]
+
+
+def told(person: User) -> int:
+    with tenant(person.pk):
+        return AuditEvent.objects.filter(kind="usage.repriced").count()
 
 
 def reprice(*arguments: str, since: datetime = NOON) -> str:
@@ -145,9 +150,35 @@ def test_a_large_ledger_goes_in_batches_and_can_be_stopped(alice: User, monkeypa
     batches = repricing.reprice(user_id=alice.pk, since=NOON, own=repricing.own_prices())
     assert next(batches).changed == 3
     batches.close()
+    assert told(alice) == 1
     assert sorted(costs(alice), key=str).count(Decimal(1)) == 3
     assert "5 of 8 rows" in reprice()
     assert set(costs(alice)) == {Decimal(1)}
+
+
+def test_whom_it_changes_is_told_once(alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repricing, "BATCH", 1)
+    for hours in range(3):
+        record(alice, hours=hours)
+    record(bob, model="gpt-4o-mini")
+    price("gpt-4o", "1")
+    reprice("--dry-run")
+    assert told(alice) == 0
+    reprice()
+    reprice()
+    assert (told(alice), told(bob)) == (1, 0)
+
+
+def test_what_cannot_be_told_is_not_changed(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("no trail today")
+
+    record(alice)
+    price("gpt-4o", "1")
+    monkeypatch.setattr("accounts.audit.record", fail)
+    with pytest.raises(RuntimeError):
+        reprice()
+    assert costs(alice) == [Decimal("2.5")]
 
 
 def test_a_person_or_a_date_that_there_is_not() -> None:

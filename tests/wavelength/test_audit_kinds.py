@@ -31,7 +31,7 @@ from accounts import archives, erasure, people
 from accounts.activity import SENTENCES
 from accounts.browsers import end_browser, end_other_browsers
 from accounts.deactivation import deactivate, reactivate, reactivation_token
-from accounts.models import Actor, AuditEvent, Tier, User
+from accounts.models import Actor, AuditEvent, User
 from apikeys import vault, watching
 from apikeys.models import FlagReason, KeyFlag
 from chats.models import Chat, SharedLink, Source
@@ -223,9 +223,19 @@ def budget_and_none(scene: Scene) -> None:
     quotas.remove_budget(user_id=scene.id, period=Period.DAILY)
 
 
-def changed(**values: Any) -> Callable[[Scene], None]:
-    """What the admin's form does once it is stored (tests/accounts/test_operator_looks.py goes through the form)."""
-    return lambda scene: people.changed_by_operator(scene.id, values, tier_before=Tier.FREE)
+def changed(**values: Any) -> Callable[[Scene], object]:
+    """What the admin's form does (tests/accounts/test_operator_looks.py goes through the form)."""
+    return lambda scene: people.change_account(user_id=scene.id, **values)
+
+
+def switch_on(scene: Scene) -> None:
+    User.objects.filter(pk=scene.id).update(is_active=False)
+    people.change_account(user_id=scene.id, is_active=True)
+
+
+def no_staff(scene: Scene) -> None:
+    User.objects.filter(pk=scene.id).update(is_staff=True)
+    people.change_account(user_id=scene.id, is_staff=False)
 
 
 def flagged(reason: FlagReason) -> Callable[[Scene], None]:
@@ -256,9 +266,9 @@ HOW: dict[str, Callable[[Scene], object]] = {
     "account.looked_at": lambda scene: scene.command("check_ledger", "--user", scene.person.email),
     "account.renamed": changed(name="Other"),
     "account.switched_off": changed(is_active=False),
-    "account.switched_on": changed(is_active=True),
+    "account.switched_on": switch_on,
     "account.staff_on": changed(is_staff=True),
-    "account.staff_off": changed(is_staff=False),
+    "account.staff_off": no_staff,
     "account.deactivated": lambda scene: deactivate(user_id=scene.id),
     "account.reactivated": come_back,
     "account.erasure_asked": lambda scene: scene.command("erase_account", scene.person.email),

@@ -318,8 +318,4 @@ def _operator(table: str, model: type[Model] | None) -> Iterator[Grant]:
     if columns:
         yield Grant("wl_operator", table, "SELECT", tuple(columns))
     for privilege in getattr(model, "operator_privileges", ()):
-        # "UPDATE (tier, is_staff)" is written as ("UPDATE", "tier", "is_staff").
-        if isinstance(privilege, tuple):
-            yield Grant("wl_operator", table, privilege[0], privilege[1:])
-        else:
-            yield Grant("wl_operator", table, privilege)
+        yield Grant("wl_operator", table, privilege)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from accounts import audit
 from accounts.due import everyone
 from accounts.models import User
 from usage.repricing import Repriced, own_prices, reprice
@@ -33,8 +32,6 @@ class Command(OperatorCommand):
             found = sum(reprice(user_id=user_id, since=since, own=own, dry_run=dry_run), Repriced())
             total += found
             people += bool(found.changed)
-            if found.changed and not dry_run:
-                audit.record_for(user_id, "usage.repriced", since=since.isoformat(), rows=found.changed)
         of_what = f"{total.changed:,} of {total.rows:,} rows since {since:%Y-%m-%d %H:%M} UTC, of {people:,} people"
         done = "would change" if dry_run else "changed"
         self.stdout.write(
