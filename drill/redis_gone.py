@@ -1,11 +1,8 @@
 """Redis, which carries what processes share (counts of tries and of calls), killed or silent, and back."""
 
-import importlib.util
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from drill.client import Told
@@ -14,20 +11,20 @@ from drill.outcome import Drill, Outcome
 from drill.proxy import proxied
 from drill.stage import Stage, end, kill_all, wait_until
 from drill.stored import compared
+from tests.servers import redis as server
 
 ANSWERS = 40  # while it is gone, and between
 
 
 def run(stage: Stage, times: int) -> Outcome:
     """Killed and silent by turns: nobody is refused for it, and processes share again afterwards."""
-    lacking = _lacking()
-    if lacking:
-        return Outcome(skipped=lacking)
+    if missing := server.what_is_missing():
+        return Outcome(skipped=missing)
     people, told, outcome = stage.people(), Told(may_hang_up=False), Outcome(times)
-    with tempfile.TemporaryDirectory(prefix="wavelength-redis-") as directory, _redis(directory) as first:
-        socket, running = f"{directory}/redis.sock", first
+    with tempfile.TemporaryDirectory(prefix="wavelength-redis-") as directory, ExitStack() as started:
+        running = _started(directory, started)
         with (
-            proxied(socket) as proxy,
+            proxied(f"{directory}/redis.sock") as proxy,
             stage.web(REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0") as web,
             load(web.url, people, told, seed=stage.seed),
         ):
@@ -41,47 +38,19 @@ def run(stage: Stage, times: int) -> Outcome:
                 if number % 2:
                     proxy.speak()
                 else:
-                    running = _started(directory)
+                    running = _started(directory, started)
                 _ask(directory, "FLUSHALL")
                 wait_until(lambda: _ask(directory, "DBSIZE") != "0", "Nothing is shared any more.")
-        end(running)
     if told.refused:
         outcome.wrong.append(f"{told.refused} requests were refused because Redis was gone.")
     return compared(told, people, outcome)
 
 
-def _lacking() -> str:
-    if not shutil.which("redis-server"):
-        return "there is no redis-server here."
-    if importlib.util.find_spec("redis") is None:
-        return "Python's redis is not installed (requirements-extras.txt)."
-    return ""
-
-
-@contextmanager
-def _redis(directory: str) -> Iterator[subprocess.Popen[bytes]]:
-    running = _started(directory)
-    try:
-        yield running
-    finally:
-        end(running)
-
-
-def _started(directory: str) -> subprocess.Popen[bytes]:
+def _started(directory: str, until: ExitStack) -> subprocess.Popen[bytes]:
     (Path(directory) / "redis.sock").unlink(missing_ok=True)
-    command = [
-        "redis-server",
-        "--port",
-        "0",
-        "--unixsocket",
-        f"{directory}/redis.sock",
-        "--save",
-        "",
-        "--dir",
-        directory,
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    wait_until(lambda: _ask(directory, "PING") == "PONG", "Redis does not start.", 20)
+    process = server.start("--port", "0", "--unixsocket", f"{directory}/redis.sock", "--dir", directory)
+    until.callback(end, process)
+    server.wait_until_it_answers(process, f"unix://{directory}/redis.sock")
     return process
 
 
@@ -93,7 +62,7 @@ def _ask(directory: str, question: str) -> str:
             answer = client.execute_command(question)
     except redis.exceptions.RedisError:
         return ""
-    return "PONG" if answer is True else str(answer)
+    return str(answer)
 
 
 DRILL = Drill("redis-gone", "Redis killed or silent, and back", run, times=10, short=2)

@@ -1,7 +1,6 @@
 """A server, a browser, and pages that are watched: no console error, no other host, nothing the policy refuses."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from accounts.models import User
 from tests.browser.chromium import chromium
 from tests.conftest import signed_in
+from tests.needed import lacking
 from tests.processes import Running, serve
 from tests.servers.providers import SERVERS, ProviderServer
 from tests.servers.smtp import MailServer
@@ -59,9 +59,7 @@ def browser() -> Iterator[Browser]:
         try:
             started = stack.enter_context(chromium())
         except FileNotFoundError as missing:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(str(missing))
+            lacking(str(missing))
         yield started
 
 

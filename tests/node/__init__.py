@@ -1,13 +1,14 @@
 """The web client's own npm packages, driven by node: zustand (the samples) and next-auth (the session calls)."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.needed import lacking
 
 FOLDER: Final = Path(__file__).parent
 LOCKFILE: Final = FOLDER / "package-lock.json"
@@ -21,10 +22,7 @@ def install() -> None:
     Without node the calling test is skipped, saying so; with CI=true it fails.
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
-        missing = "Node.js and npm are needed for this test and are not on the PATH."
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacking("Node.js and npm are needed for this test and are not on the PATH.")
     with (FOLDER / ".install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if INSTALLED.exists() and INSTALLED.stat().st_mtime >= LOCKFILE.stat().st_mtime:

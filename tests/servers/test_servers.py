@@ -13,6 +13,7 @@ from cryptography import x509
 
 from tests.servers.oauth import GOOGLE_ISSUER, KEY_ID, GitHub, Google, OAuthServer
 from tests.servers.providers import ANTHROPIC_VERSION, RETRY_AFTER, SERVERS, ProviderServer
+from tests.servers.redis import redis_server
 from tests.servers.smtp import MailServer
 
 REDIRECT = "http://portal.test/api/auth/callback/x"
@@ -172,3 +173,14 @@ def test_mail_arrives_as_it_was_sent() -> None:
 
     assert (letter.sender, letter.subject) == ("a@example.com", "Grüße")
     assert letter.text.splitlines() == ["Hello", ".dot"]
+
+
+@pytest.mark.parametrize(("ci", "told"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_where_there_is_no_redis_only_ci_fails(
+    ci: str, told: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(told, match="install redis-server"), redis_server():
+        pass

@@ -1,13 +1,9 @@
 """Limits and what processes share: exact under threads, right about the time, and going on when the store is gone."""
 
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from importlib.util import find_spec
+from contextlib import suppress
 
 import pytest
 from django.core.cache import cache
@@ -16,6 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from tests.processes import free_port
+from tests.servers.redis import redis_server
 from wavelength import sharing
 from wavelength.limits import TooOftenError, seconds_to_wait, spend
 from wavelength.sharing import Sharing
@@ -23,29 +20,6 @@ from wavelength.stores import DatabaseStore, Given, ProcessStore, RedisStore, St
 
 pytestmark = pytest.mark.django_db
 HOUR = 3600
-
-
-@contextmanager
-def redis_server() -> Iterator[str]:
-    """A Redis of the test's own; skips the test where there is none."""
-    program = shutil.which("redis-server")
-    if program is None or find_spec("redis") is None:
-        pytest.skip("No Redis here: install redis-server, and the package redis from requirements-extras.txt.")
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="wavelength-redis-") as directory:
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            store = RedisStore(f"redis://127.0.0.1:{port}/0")
-            for _ in range(100):
-                with suppress(StoreUnreachableError):
-                    store.get("up")
-                    break
-                time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
 
 
 @pytest.fixture(params=["database", "redis", "process"])
@@ -222,8 +196,6 @@ def test_without_the_store_each_process_counts_for_itself(
 @pytest.mark.parametrize("kind", ["database", "redis"])
 def test_a_store_that_is_gone_is_no_error(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind == "redis":
-        if find_spec("redis") is None:
-            pytest.skip("No Redis here: install the package redis from requirements-extras.txt.")
         gone: Store = RedisStore(f"redis://127.0.0.1:{free_port()}/0")
     else:
         gone = DatabaseStore()
