@@ -5,9 +5,11 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import checks, looks, mfa, sealed, signin_events  # noqa: F401  (registers its checks)
+        from accounts import checks, looks, mfa, presence, sealed, signin_events  # noqa: F401  (registers its checks)
         from wavelength.admin import WATCHERS
+        from wavelength.tallies import WRITERS
 
         signin_events.connect()
         WATCHERS.append(looks.note_shown)
+        WRITERS.append(presence.note)
         sealed.register_system("two-factor secrets", mfa.open_all)

@@ -19,12 +19,15 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import Session, User
+from accounts.presence import notice
 from wavelength.caller import current_caller
 from wavelength.devices import device_name, device_of
 from wavelength.tenancy import tenant
 
 # Looks of a browser closer together than this are one.
 SEEN_EVERY: Final = timedelta(minutes=10)
+# What a page that stands open asks by itself, whether or not anybody looks at it.
+UNATTENDED: Final = frozenset({"usage:live"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def end_other_browsers(*, user_id: UUID, here: str | None) -> int:
 
 
 class LastSeenMiddleware:
-    """Notes now and then when and where a signed-in browser was last seen, for its person's list of browsers."""
+    """Notes now and then when and where a signed-in browser was last seen, for its person's list of browsers; and that
+    its person is here (accounts/presence.py)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -98,7 +102,11 @@ class LastSeenMiddleware:
             caller = current_caller()
             changed = {"ip": caller.address} if caller and caller.address else {}
             UserSession.objects.filter(session_key=request.session.session_key).update(last_seen_at=Now(), **changed)
-        return self.get_response(request)
+        person = None if isinstance(request.user, AnonymousUser) else str(request.user.pk)
+        response = self.get_response(request)
+        if person and (request.resolver_match is None or request.resolver_match.view_name not in UNATTENDED):
+            notice(person)
+        return response
 
 
 def _is_due(request: HttpRequest) -> bool:

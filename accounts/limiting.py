@@ -11,10 +11,11 @@ from django.db import Error, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.presence import notice
 from accounts.sessions import may_be_ours
 from wavelength.addresses import client_address, network_of
 from wavelength.limits import seconds_to_wait
-from wavelength.middleware import SAFE_METHODS, GetResponse, is_api, is_bearer
+from wavelength.middleware import SAFE_METHODS, GetResponse, is_api, is_bearer, is_page
 from wavelength.refusals import SOON, too_many_requests
 
 # What was used is recorded, however much it was: a provider has been paid for it. A limit of its own, off at first.
@@ -31,18 +32,25 @@ _people: dict[str, str] = {}
 class ApiLimitMiddleware:
     """Refuses calls that come too often, from this process's memory but for one question to the store in up to fifty.
 
-    Whose session it is, is asked once in each process.
+    Whose session it is, is asked once in each process, and whoever is answered is noticed (accounts/presence.py).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_api(request.path):
-            limit = _limit_of(request)
-            if settings.RATE_LIMITS[limit] is not None and (seconds := seconds_to_wait(limit, _who(request))):
-                return too_many_requests(request, seconds)
-        return self.get_response(request)
+        if not is_api(request.path):
+            return self.get_response(request)
+        limit = _limit_of(request)
+        is_limited = settings.RATE_LIMITS[limit] is not None
+        person = _person_of(request) if is_limited or limit == "api" else None
+        if is_limited and (seconds := seconds_to_wait(limit, person or _address_of(request))):
+            return too_many_requests(request, seconds)
+        response = self.get_response(request)
+        # Answered, so the session holds. Of pages it is known in a better place, and who records stands in the ledger.
+        if person is not None and response.status_code < 400 and not is_page(request.path):
+            notice(person)
+        return response
 
 
 def too_many_tries(request: HttpRequest) -> HttpResponse:
@@ -57,12 +65,14 @@ def _limit_of(request: HttpRequest) -> str:
     return "recording" if recording and request.method not in SAFE_METHODS else "api"
 
 
-def _who(request: HttpRequest) -> str:
+def _person_of(request: HttpRequest) -> str | None:
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    if key and not is_bearer(request):
-        person = _people.get(key) or (_person_behind(key) if may_be_ours(key) else None)
-        if person is not None:
-            return person
+    if not key or is_bearer(request):
+        return None
+    return _people.get(key) or (_person_behind(key) if may_be_ours(key) else None)
+
+
+def _address_of(request: HttpRequest) -> str:
     return f"address {network_of(client_address(request))}"
 
 

@@ -281,6 +281,17 @@ class DataArchive(TenantModel):
         constraints = [models.UniqueConstraint(fields=["user"], name="dataarchive_user_unique")]
 
 
+class Presence(TenantModel):
+    """That a person was here on a day (UTC), whatever they did; kept until the active people of a month are counted."""
+
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT")
+
+    day = models.DateField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "day"], name="presence_unique")]
+
+
 class AnonymousSession(models.Model):
     """A browser's life before it had an account; claimed by at most one.
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import DataArchive, ErasureRequest, User
+from accounts.pruning import PRESENCE
 
 
 class Stage(StrEnum):
@@ -113,6 +114,11 @@ def kept() -> list[Kept]:
             _("A browser without an account"),
             in_days(settings.ANONYMOUS_RETENTION_DAYS),
             _("So that its messages of a day can be counted, and it can be joined to an account."),
+        ),
+        Kept(
+            _("The days on which you were here"),
+            in_days(PRESENCE.days),
+            _("So that active people can be counted, without their names."),
         ),
         Kept(
             _("Links to set a new password"),

@@ -18,6 +18,7 @@ from accounts.due import people_due
 
 BATCH: Final = 5000
 PAGES: Final = 256  # of 8 kB, of a table of people, in one transaction
+PRESENCE: Final = timedelta(days=40)  # a month, and the days that counting may be behind
 Age = Callable[[], timedelta]
 
 
@@ -139,6 +140,7 @@ KINDS: Final[list[Kind]] = [
     ),
     Owned("events of the audit trail", "events", days("AUDIT_RETENTION_DAYS")),
     Owned("acts in the admin's log", "acts", days("AUDIT_RETENTION_DAYS")),
+    Owned("days on which people were here", "presences", lambda: PRESENCE),
     ForEach(
         "archives of data",
         "archives",

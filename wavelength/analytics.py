@@ -275,7 +275,7 @@ def _charts(figures: _Figures, period: Period) -> list[Chart]:
             active,
             slots,
             adds_up=False,
-            note=acts if hourly else f"{acts}; a day counts once it is over",
+            note=acts if hourly else "who was here, also to read alone; a day counts once it is over",
         ),
         chart_of("Requests to models", figures.series("usage.requests"), slots, note="by provider"),
         chart_of("Cost of models", figures.series("usage.cost"), slots, is_money=True, note="US dollars by provider"),

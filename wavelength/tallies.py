@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from django.conf import settings
@@ -18,6 +19,8 @@ from django.db import Error, connections
 logger = logging.getLogger(__name__)
 MOST_SEEN: Final = 100_000  # requests and the like that are not yet summed up
 MOST_KEPT: Final = 10_000  # figures, while the database cannot be reached
+# What else this thread writes down, raising nothing; the apps above this one add theirs when they are ready.
+WRITERS: Final[list[Callable[[], None]]] = []
 # Of these the largest counts; all others are added up.
 LARGEST: Final = ["route.max"]
 # In one order everywhere, so that no two processes wait for each other.
@@ -66,6 +69,8 @@ def flush() -> None:
             _sum_up(_seen.popleft())
         if _kept:
             _write()
+        for write in WRITERS:
+            write()
 
 
 def _begin() -> None:

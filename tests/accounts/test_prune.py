@@ -17,7 +17,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import archives, pruning
-from accounts.models import AnonymousSession, AuditEvent, DataArchive, Session, User
+from accounts.models import AnonymousSession, AuditEvent, DataArchive, Presence, Session, User
 from accounts.tasks import prune
 from tests.conftest import signed_in
 from usage.models import AdviceDismissal, AdviceKind, AnonymousDay
@@ -31,6 +31,7 @@ browsers without an account: 2
 finished jobs: 2
 events of the audit trail: 2
 acts in the admin's log: 0
+days on which people were here: 2
 archives of data: 1
 days of browsers without an account: 1
 closed reservations: 0
@@ -84,6 +85,8 @@ def of_people(now: datetime) -> None:
         with tenant(person.pk):
             AuditEvent.objects.create(user=person, kind="test.old", at=now - timedelta(days=731))
             AuditEvent.objects.create(user=person, kind="test.young", at=now - timedelta(days=729))
+            for days in (42, 38):
+                Presence.objects.create(user=person, day=(now - timedelta(days=days)).date())
             until = now + timedelta(days=-1 if past else 1)
             DataArchive.objects.create(user=person, state="ready", file=f"{person.name}.zip", expires_at=until)
             AdviceDismissal.objects.create(user=person, kind=AdviceKind.DAY, subject="x", until=until)

@@ -19,7 +19,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import audit
-from accounts.models import Actor, AuditEvent, User
+from accounts.models import Actor, AuditEvent, Presence, User
 from apikeys.vault import store_key
 from chats import sync
 from chats.models import Handover, Source
@@ -127,8 +127,8 @@ def test_a_repeat_changes_nothing(alice: User, bob: User) -> None:
     collecting.collect()
     once = everything()
     with connection.cursor() as cursor:
-        for part in ("hours", "days"):
-            cursor.execute("SELECT collect_metrics(%s, now() - interval '7 days', now() + interval '1 hour')", [part])
+        for part, until in (("hours", the_hour() + timedelta(hours=1)), ("days", the_hour())):
+            cursor.execute("SELECT collect_metrics(%s, now() - interval '7 days', %s)", [part, until])
             assert (part, cursor.fetchone()) == (part, (0,))
     collect_metrics(timestamp=0)
     gauges = ("table.bytes", "table.rows")
@@ -186,6 +186,28 @@ def test_people_are_counted_once_in_a_day_a_week_and_a_month(alice: User, bob: U
     assert [counted("active.day", days) for days in (2, 3, 9, 10)] == [0, 1, 2, 0]
     assert [counted("active.week", days) for days in (1, 3, 4, 9, 10)] == [1, 2, 2, 2, 0]
     assert [counted("active.month", days) for days in (1, 9, 10)] == [2, 2, 0]
+
+
+def test_who_only_reads_is_active_too(alice: User, bob: User) -> None:
+    """Counted once with what they did, and by nothing but the days on which they were here."""
+    today = the_hour().replace(hour=0)
+    User.objects.update(created_at=today - timedelta(days=20))
+    did(alice, today - timedelta(days=2))
+    for person, days in ((alice, 2), (bob, 2), (bob, 12), (bob, 0)):
+        with tenant(person.pk):
+            Presence.objects.create(user=person, day=(today - timedelta(days=days)).date())
+    collecting.collect()
+
+    def counted(name: str, days_ago: int) -> int:
+        return int(SystemMetric.objects.get(name=name, hour=today - timedelta(days=days_ago)).value)
+
+    assert [counted("active.day", days) for days in (1, 2, 3, 12, 13)] == [0, 2, 0, 1, 0]
+    assert [counted("active.week", days) for days in (1, 3, 6)] == [2, 0, 1]
+    assert counted("active.month", 1) == 2
+    assert sum(figures("cohort.active").values()) >= 2
+    once = everything()
+    collecting.collect()
+    assert {row for row in once if row[0].startswith("active")} <= everything()
 
 
 def test_a_cohort_tells_who_came_back(alice: User, bob: User) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, Presence, User
 from chats.models import Chat, Message, SharedLink
 from tests.rows import stored
 from tests.wavelength.isolation import refused
@@ -126,6 +126,13 @@ def test_the_trail_is_deleted_in_no_other_way(alice: User) -> None:
             asked("UPDATE accounts_auditevent SET kind = 'x'")
 
 
+def test_presence_is_noted_of_people_there_are_and_answers_nothing(alice: User) -> None:
+    for _ in range(2):
+        assert asked("SELECT note_presence(%s::uuid[])", f"{{{alice.pk},{NOBODY}}}") == [(None,)]
+    with tenant(alice.pk):
+        assert [presence.user_id for presence in Presence.objects.all()] == [alice.pk]
+
+
 def test_ring_keys_are_counted_without_names(alice: User, bob: User) -> None:
     [(ring_key, held)] = asked("SELECT * FROM ring_keys_in_use()")
     assert held == 2
@@ -173,6 +180,7 @@ def test_the_application_cannot_prepare_a_trap(alice: User, statement: str) -> N
         "search_chats('words', 1)",
         "shared_chat('')",
         "collect_metrics('hours', now(), now())",
+        "note_presence('{}')",
     ],
 )
 def test_only_the_application_may_call_them(call: str) -> None:

@@ -34,6 +34,7 @@ DEFINER_FUNCTIONS: Mapping[str, str] = {
     "due": "Hands out the ids of people with work waiting, nothing else.",
     "live_versions": "Hashes of the usage of people whose pages are open, for the process that has them open.",
     "ring_keys_in_use": "Counts data keys by the ring key that wraps them.",
+    "note_presence": "Notes that people were here today, for a thread that serves nobody; answers nothing.",
     "record_failed_signin": "Adds one kind of event to the trail of an address's owner, for somebody not signed in.",
     "shared_chat": "Finds whose chat a link shows by the hash of its token; whoever opens it is nobody.",
     "prune_old": "Takes rows that are older than a least age of their kind, whosever they are, and answers how many.",
