@@ -175,12 +175,8 @@ def test_mail_arrives_as_it_was_sent() -> None:
     assert letter.text.splitlines() == ["Hello", ".dot"]
 
 
-@pytest.mark.parametrize(("ci", "told"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
-def test_where_there_is_no_redis_only_ci_fails(
-    ci: str, told: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CI", ci)
+def test_where_there_is_no_redis_the_test_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
-    with pytest.raises(told, match="install redis-server"), redis_server():
+    with pytest.raises(pytest.skip.Exception, match="install redis-server"), redis_server():
         pass
