@@ -4,7 +4,9 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+import httpx
 import pytest
+from django.conf import settings as configured
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,7 +14,8 @@ from pytest_django import Settings
 
 from accounts import presence
 from accounts.models import Presence, Session, User
-from tests.conftest import signed_in
+from tests.conftest import make_person, signed_in
+from tests.processes import serve
 from wavelength import tallies
 from wavelength.tenancy import tenant
 
@@ -117,3 +120,18 @@ def test_it_holds_no_more_people_than_it_may(monkeypatch: pytest.MonkeyPatch) ->
         presence.notice(f"01981f0a-0000-7000-8000-{number:012d}")
     presence.note()
     assert len(presence._here) == 0
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
+def test_servers_note_it_by_themselves() -> None:
+    people = [make_person(f"{name}@example.com", name) for name in ("anna", "boris")]
+    cookies = [signed_in(person).cookies[configured.SESSION_COOKIE_NAME].value for person in people]
+    with serve(workers=2, TALLY_SECONDS="0.2") as running:
+        for _ in range(8):
+            for cookie in cookies:
+                session = {configured.SESSION_COOKIE_NAME: cookie}
+                assert httpx.get(f"{running.url}/api/profile", cookies=session).status_code == 200
+        deadline = time.monotonic() + 20
+        while not all(len(days_of(person)) == 1 for person in people):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
