@@ -65,6 +65,7 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "key.switched_on": _("Provider key switched on"),
     "key.switched_off": _("Provider key switched off"),
     "key.limited": _("Limits of a provider key changed"),
+    "chat.downloaded": _("Chats downloaded"),
     "chat.shared": _("Chat shared by a link"),
     "chat.share_withdrawn": _("Link to a shared chat withdrawn"),
     "handover.finished": _("Chats brought in"),
@@ -72,6 +73,7 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "quota.removed": _("Usage limit removed by an administrator"),
     "budget.set": _("Own budget set"),
     "budget.removed": _("Own budget removed"),
+    "usage.exported": _("Usage downloaded"),
     "usage.repriced": _("Costs of your usage computed anew by an administrator"),
 }
 # What a person should look at, even in passing.

@@ -48,6 +48,13 @@ class AccountAdapter(DefaultAccountAdapter):
                 raise ImmediateHttpResponse(prevent_enumeration(request, email=user.email)) from None
         return user
 
+    def pre_login(self, request: HttpRequest, user: User, **login: Any) -> HttpResponse | None:
+        """Remember in the person's trail when who showed all there is to show is refused, the account being off."""
+        if not user.is_active:
+            audit.record_for(user.pk, "session.failed", way=_way_in(request), reason="inactive")
+        response: HttpResponse | None = super().pre_login(request, user, **login)
+        return response
+
     def post_login(self, request: HttpRequest, user: User, **login: Any) -> HttpResponse:
         """Remember in the person's trail that they signed in, and how; claim what their browser was before."""
         audit.record_for(user.pk, "session.started", way=_way_in(request))

@@ -1,10 +1,18 @@
 """allauth's forms, where theirs say too little."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, LoginWebAuthnForm
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+
+from accounts import audit
+
+Cleaned = TypeVar("Cleaned")
 
 
 class NewPasskeyForm(AddWebAuthnForm):
@@ -23,3 +31,40 @@ class NewPasskeyForm(AddWebAuthnForm):
         passwordless.initial = True
         passwordless.label = _("Sign in with it alone, without the password")
         passwordless.help_text = _("The device then asks for your fingerprint, face or PIN each time.")
+
+    def clean(self) -> dict[str, Any]:
+        return _read(super().clean)
+
+
+class PasskeyForm(AuthenticateWebAuthnForm):
+    """A passkey as second factor. A refused one stands in the trail, as a code does: allauth has no signal for it."""
+
+    def clean_credential(self) -> Authenticator:
+        try:
+            return _read(super().clean_credential)
+        except ValidationError as error:
+            if error.code == "incorrect_code":
+                kind = "confirmation.failed" if self.reauthenticated else "session.failed"
+                audit.record_for(self.user.pk, kind, way="passkey")
+            raise
+
+
+class ConfirmingPasskeyForm(PasskeyForm):
+    """A passkey to show that it is still them."""
+
+    reauthenticated = True
+
+
+class SigninPasskeyForm(LoginWebAuthnForm):
+    """A passkey to sign in with alone. Whose a refused one would be, only who sends it says: it stands in no trail."""
+
+    def clean_credential(self) -> Authenticator:
+        return _read(super().clean_credential)
+
+
+def _read(clean: Callable[[], Cleaned]) -> Cleaned:
+    """What a browser sent, which may be anything: allauth looks at its values, but takes its parts for granted."""
+    try:
+        return clean()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise get_adapter().validation_error("incorrect_code") from error

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from accounts import audit
 from chats.models import Chat, Role
 from chats.reading import chats_as_json, message_batches
 from wavelength.tenancy import tenant
@@ -37,6 +38,13 @@ def as_markdown(*, user_id: UUID, chat: Chat) -> Iterator[str]:
             if reasoning:
                 yield "> **Reasoning**\n>\n" + "".join(f"> {line}\n" for line in reasoning.splitlines()) + "\n"
             yield content + "\n"
+
+
+def note_download(*, user_id: UUID, chats: int) -> None:
+    """Remember in the person's trail that so many of their chats, if any, were taken as a file."""
+    if chats:
+        with tenant(user_id):
+            audit.record(user_id, "chat.downloaded", count=chats)
 
 
 def _moment(moment: datetime) -> str:

@@ -21,7 +21,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from chats.changes import delete_chats, restore_chats
-from chats.downloads import as_json, as_markdown, chats_of
+from chats.downloads import as_json, as_markdown, chats_of, note_download
 from chats.models import KEPT, Chat
 from chats.reading import BadCursorError
 from chats.showing import address, list_context
@@ -85,6 +85,7 @@ def download_many(request: PageRequest) -> HttpResponseBase:
     if not chats:
         return _nothing_chosen(request)
     found = chats_of(user_id=request.user.pk, chats=chats)
+    note_download(user_id=request.user.pk, chats=len(found))
     return _file(as_json(user_id=request.user.pk, chats=found), "application/json", "chats.json")
 
 
@@ -94,6 +95,7 @@ def download_many(request: PageRequest) -> HttpResponseBase:
 def download_json(request: PageRequest, chat_id: UUID) -> HttpResponseBase:
     """One chat as JSON, which the import page takes."""
     chat = _one(request, chat_id)
+    note_download(user_id=request.user.pk, chats=1)
     return _file(as_json(user_id=request.user.pk, chats=[chat]), "application/json", f"{_file_name(chat)}.json")
 
 
@@ -103,6 +105,7 @@ def download_json(request: PageRequest, chat_id: UUID) -> HttpResponseBase:
 def download_markdown(request: PageRequest, chat_id: UUID) -> HttpResponseBase:
     """One chat as Markdown."""
     chat = _one(request, chat_id)
+    note_download(user_id=request.user.pk, chats=1)
     pieces = (piece.encode() for piece in as_markdown(user_id=request.user.pk, chat=chat))
     return _file(pieces, "text/markdown; charset=utf-8", f"{_file_name(chat)}.md")
 

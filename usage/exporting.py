@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connections
 
+from accounts import audit
 from usage.asking import Asked
 from usage.charts import iso_of
 from usage.reports import Line, Origin, Range, Slot, Sums
@@ -57,6 +58,12 @@ def lines_of(*, user_id: UUID, shown: Range, only: Origin) -> Iterator[Line]:
         found[slot][origin] = found[slot].get(origin, Sums()) + sums
     while found:
         yield from _newest(found)
+
+
+def note_export(*, user_id: UUID, shown: Range) -> None:
+    """Remember in the person's trail that the lines of this range were taken as a file."""
+    with tenant(user_id):
+        audit.record(user_id, "usage.exported", first=shown.first.isoformat(), last=shown.last.isoformat())
 
 
 def as_csv(lines: Iterator[Line], shown: Range) -> Iterator[bytes]:

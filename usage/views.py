@@ -17,7 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from usage.asking import Asked
-from usage.exporting import as_csv, as_json, lines_of
+from usage.exporting import as_csv, as_json, lines_of, note_export
 from usage.forms import PROVIDERS, BudgetForm, BudgetRemovalForm, FilterForm, RangeForm, ReportForm
 from usage.live import version_of
 from usage.meters import ShownQuota, shown_quotas
@@ -68,6 +68,7 @@ def export(request: PageRequest) -> HttpResponseBase:
     if asked.span is Span.CUSTOM and not days.is_valid():
         return redirect(f"{reverse('usage:report')}?{request.GET.urlencode()}")  # which says what is wrong
     shown = range_of(user_id=request.user.pk, span=asked.span, first=asked.first, last=asked.last)
+    note_export(user_id=request.user.pk, shown=shown)
     lines = lines_of(user_id=request.user.pk, shown=shown, only=asked.only)
     if request.GET.get("format") == "json":
         response = StreamingHttpResponse(as_json(lines, shown, asked), content_type="application/json")

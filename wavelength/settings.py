@@ -372,7 +372,12 @@ MFA_ADAPTER = "accounts.mfa.MFAAdapter"
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Wavelength"
-MFA_FORMS = {"add_webauthn": "accounts.signin_forms.NewPasskeyForm"}
+MFA_FORMS = {
+    "add_webauthn": "accounts.signin_forms.NewPasskeyForm",
+    "authenticate_webauthn": "accounts.signin_forms.PasskeyForm",
+    "login_webauthn": "accounts.signin_forms.SigninPasskeyForm",
+    "reauthenticate_webauthn": "accounts.signin_forms.ConfirmingPasskeyForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 
 SESSION_ENGINE = "accounts.sessions"

@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, RequestFactory
@@ -12,6 +14,7 @@ from pytest_django import Settings
 from accounts import audit
 from accounts.models import Actor, AuditEvent, Tier, User
 from accounts.people import set_tier
+from tests.accounts.test_twofactor_secret import SECRET
 from tests.conftest import PASSWORD, signed_in
 from wavelength.caller import Caller, serving
 from wavelength.tenancy import tenant
@@ -20,6 +23,11 @@ pytestmark = pytest.mark.django_db(databases=["default", "operator"])
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 NEW_PASSWORD = "another horse battery staple"
+# What no browser sends.
+CREDENTIALS = (
+    "5", "[1]", '"x"', '{"id": "x"}', '{"id": "eA", "rawId": "eA", "response": {}, "type": "public-key"}',
+    '{"id": "eA", "rawId": "eA", "response": [], "type": "public-key"}', '{"rawId": 5, "id": "é"}',
+)  # fmt: skip
 
 
 def last(person: User) -> AuditEvent:
@@ -114,6 +122,42 @@ def test_a_wrong_password_is_remembered_by_whose_it_would_have_been(alice: User,
 def test_a_wrong_password_of_nobody_is_no_ones_event(alice: User, anonymous: Client) -> None:
     sign_in(anonymous, "nobody@example.com", "wrong")
     assert "session.failed" not in events(alice)
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_a_refused_passkey_is_remembered_as_a_refused_code_is(
+    credential: str, alice: User, bob: User, as_alice: Client, anonymous: Client
+) -> None:
+    TOTP.activate(alice, SECRET)
+    sign_in(anonymous, alice.email, PASSWORD)
+    page = anonymous.post("/accounts/2fa/authenticate/", {"credential": credential}, REMOTE_ADDR="192.0.2.9")
+    assert page.status_code == 200
+    event = last(alice)
+    assert (event.kind, event.actor, event.details, event.address) == (
+        "session.failed", Actor.STRANGER, {"way": "passkey"}, "192.0.2.9"
+    )  # fmt: skip
+
+    Authenticator.objects.create(user=alice, type=Authenticator.Type.WEBAUTHN, data={"name": "x", "credential": {}})
+    as_alice.post("/accounts/2fa/webauthn/reauthenticate/", {"credential": credential})
+    event = last(alice)
+    assert (event.kind, event.actor, event.details) == ("confirmation.failed", Actor.OWNER, {"way": "passkey"})
+    assert len(events(bob)) == 1
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_a_passkey_of_nobody_is_refused_and_no_ones_event(credential: str, alice: User, anonymous: Client) -> None:
+    page = anonymous.post("/accounts/2fa/webauthn/login/", {"credential": credential})
+    assert (page.status_code, page["Location"]) == (302, "/accounts/login/")
+    assert events(alice) == ["account.created"]
+
+
+def test_the_right_password_of_an_account_that_is_off_is_a_failure(alice: User, anonymous: Client) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    sign_in(anonymous, alice.email, PASSWORD, REMOTE_ADDR="192.0.2.9")
+    event = last(alice)
+    assert (event.kind, event.actor, event.details, event.address) == (
+        "session.failed", Actor.STRANGER, {"way": "password", "reason": "inactive"}, "192.0.2.9"
+    )  # fmt: skip
 
 
 def test_the_door_for_strangers_writes_one_kind_and_reads_nothing(alice: User) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from chats.models import Chat
 from tests.chats.payloads import all_chats, chat, message, one_chat, synchronise
 from wavelength.tenancy import tenant
@@ -91,7 +91,7 @@ def test_from_elsewhere_it_leads_to_the_list(as_alice: Client, ids: dict[str, st
     assert b"The chat is deleted." in as_alice.get(reverse("chats:chat-list")).content
 
 
-def test_another_owner(as_alice: Client, as_bob: Client, ids: dict[str, str]) -> None:
+def test_another_owner(as_alice: Client, as_bob: Client, bob: User, ids: dict[str, str]) -> None:
     delete(as_bob, ids["c1"])
     assert len(all_chats(as_alice)) == 3
     delete(as_alice, ids["c1"])
@@ -100,6 +100,8 @@ def test_another_owner(as_alice: Client, as_bob: Client, ids: dict[str, str]) ->
     assert ids["c1"] not in as_bob.get(reverse("chats:deleted")).content.decode()
     response = as_bob.post(reverse("chats:download"), {"chat": [ids["c2"]]})
     assert json.loads(response.getvalue()) == {"chats": []}
+    with tenant(bob.pk):
+        assert not AuditEvent.objects.filter(kind="chat.downloaded").exists()
 
 
 @pytest.mark.parametrize("name", ["deletion", "restoration", "download"])
@@ -152,11 +154,13 @@ def test_one_as_markdown_holds_its_text_as_it_was_written(as_alice: Client, ids:
     assert "\n> **Reasoning**\n>\n> I\n> think\n\nYes\n" in text
 
 
-def test_what_is_ticked_is_one_file(as_alice: Client, ids: dict[str, str]) -> None:
+def test_what_is_ticked_is_one_file(as_alice: Client, alice: User, ids: dict[str, str]) -> None:
     response = as_alice.post(reverse("chats:download"), {"chat": [ids["c1"], ids["c3"], str(uuid4())]})
 
     chats = json.loads(response.getvalue())["chats"]
     assert sorted(found["id"] for found in chats) == ["c1", "c3"]
+    with tenant(alice.pk):
+        assert AuditEvent.objects.get(kind="chat.downloaded").details == {"count": 2}
     assert as_alice.post(reverse("chats:download"), {})["Location"] == reverse("chats:chat-list")
 
 

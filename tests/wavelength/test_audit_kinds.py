@@ -201,6 +201,16 @@ def withdraw(scene: Scene) -> None:
     withdraw_link(user_id=scene.id, link_id=link)
 
 
+def download_chats(scene: Scene) -> None:
+    row = stored(Chat, scene.person)
+    assert b"".join(scene.post(reverse("chats:download"), chat=row.pk))
+
+
+def export_usage(scene: Scene) -> None:
+    response: Any = scene.browser.get(reverse("usage:export"))
+    assert b"".join(response)
+
+
 def hand_over(scene: Scene) -> None:
     body = json.dumps(payload(chat("c1"))).encode()
     take_over(user_id=scene.id, body=body, source=Source.MIGRATION)
@@ -314,6 +324,7 @@ HOW: dict[str, Callable[[Scene], object]] = {
         user_id=scene.id, key_id=scene.key(is_active=False).pk, is_active=True
     ),
     "key.limited": lambda scene: scene.key(daily_limit=5),
+    "chat.downloaded": download_chats,
     "chat.shared": Scene.link,
     "chat.share_withdrawn": withdraw,
     "handover.finished": hand_over,
@@ -321,6 +332,7 @@ HOW: dict[str, Callable[[Scene], object]] = {
     "quota.removed": limit_and_free,
     "budget.set": lambda scene: quotas.set_budget(user_id=scene.id, period=Period.DAILY, cost=Decimal(1)),
     "budget.removed": budget_and_none,
+    "usage.exported": export_usage,
     "usage.repriced": reprice,
 }
 BY_OPERATORS = {
