@@ -54,6 +54,8 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "passkey.removed": _("Passkey removed"),
     "social.connected": _("Sign-in with a provider connected"),
     "social.disconnected": _("Sign-in with a provider disconnected"),
+    "token.made": _("API token made"),
+    "token.revoked": _("API token revoked"),
     "key.added": _("Provider key added"),
     "key.replaced": _("Provider key replaced"),
     "key.deleted": _("Provider key deleted"),

@@ -25,6 +25,7 @@ from accounts.profile import (
 )
 from wavelength.addresses import absolute
 from wavelength.contract import Answer, ApiError, Moment, Request, Shape, reply
+from wavelength.middleware import is_bearer
 from wavelength.tenancy import tenant
 
 router = Router(tags=["Profile"], by_alias=True)
@@ -108,7 +109,11 @@ def delete_avatar(request: Request) -> HttpResponse:
 
 @router.delete("/profile", response=Answer[None])
 def delete_profile(request: Request) -> HttpResponse:
-    """Deactivate the account and end every session; a link by mail undoes it until the account is erased."""
+    """Deactivate the account, end every session and take back every token; a link by mail undoes it until the account
+    is erased. Not with a token."""
+    if is_bearer(request):
+        # Whoever got hold of a token must not be able to shut its person out.
+        raise ApiError(403, "browser_required", "A token cannot do this. Sign in with a browser and deactivate there.")
     with tenant(request.user.pk):
         user = deactivate(user_id=request.user.pk)
         send_reactivation_link(request, user)

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import audit, erasure
-from accounts.models import Session, User, Way
+from accounts.models import ApiToken, Session, User, Way
 from wavelength.addresses import absolute
 from wavelength.tenancy import nobody, tenant
 
@@ -30,8 +30,8 @@ class LinkError(ValueError):
 
 
 def deactivate(*, user_id: UUID) -> User:
-    """Refuse further sign-in and end every session; undone by ``reactivate`` until the account is erased,
-    DEACTIVATED_RETENTION_DAYS from now.
+    """Refuse further sign-in, end every session and every token; undone by ``reactivate``, but for the tokens, until
+    the account is erased, DEACTIVATED_RETENTION_DAYS from now.
 
     Doing it again changes nothing.
     """
@@ -44,6 +44,7 @@ def deactivate(*, user_id: UUID) -> User:
             audit.record(user_id, "account.deactivated")
         Session.objects.filter(user_id=user_id).delete()
         UserSession.objects.filter(user_id=user_id).delete()
+        ApiToken.objects.filter(user_id=user_id).delete()
     return user
 
 

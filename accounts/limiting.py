@@ -1,7 +1,7 @@
 """How often anybody may try to sign in and call the JSON API.
 
-Calls are counted by person, whatever browsers they come from, and by address where nobody is signed in. Tries to sign
-in, up and to have a password reset are allauth's to count (ACCOUNT_RATE_LIMITS).
+Calls are counted by person, whatever browsers and scripts they come from, by token, and by address where nobody is
+signed in. Tries to sign in, up and to have a password reset are allauth's to count (ACCOUNT_RATE_LIMITS).
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ from django.db import Error, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.bearer import let_in
 from accounts.presence import notice
 from accounts.sessions import may_be_ours
 from wavelength.addresses import client_address, network_of
@@ -30,9 +31,11 @@ _people: dict[str, str] = {}
 
 
 class ApiLimitMiddleware:
-    """Refuses calls that come too often, from this process's memory but for one question to the store in up to fifty.
+    """Refuses calls that come too often, from this process's memory but for one question to the store in up to fifty;
+    and calls whose token does not let them in (accounts/bearer.py).
 
-    Whose session it is, is asked once in each process, and whoever is answered is noticed (accounts/presence.py).
+    Whose session it is, is asked once in each process, whose token once a minute, and whoever is answered is noticed
+    (accounts/presence.py).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -42,10 +45,15 @@ class ApiLimitMiddleware:
         if not is_api(request.path):
             return self.get_response(request)
         limit = _limit_of(request)
-        is_limited = settings.RATE_LIMITS[limit] is not None
-        person = _person_of(request) if is_limited or limit == "api" else None
-        if is_limited and (seconds := seconds_to_wait(limit, person or _address_of(request))):
-            return too_many_requests(request, seconds)
+        if is_bearer(request) and not is_page(request.path):
+            person, refusal = let_in(request, limit)
+            if refusal is not None:
+                return refusal
+        else:
+            is_limited = settings.RATE_LIMITS[limit] is not None
+            person = _person_of(request) if is_limited or limit == "api" else None
+            if is_limited and (seconds := seconds_to_wait(limit, person or _address_of(request))):
+                return too_many_requests(request, seconds)
         response = self.get_response(request)
         # Answered, so the session holds. Of pages it is known in a better place, and who records stands in the ledger.
         if person is not None and response.status_code < 400 and not is_page(request.path):
@@ -67,7 +75,7 @@ def _limit_of(request: HttpRequest) -> str:
 
 def _person_of(request: HttpRequest) -> str | None:
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    if not key or is_bearer(request):
+    if not key:
         return None
     return _people.get(key) or (_person_behind(key) if may_be_ours(key) else None)
 

@@ -24,6 +24,7 @@ ONE_LOOK: Final = timedelta(minutes=15)
 COMMAND: Final = "command"
 # What is looked at, by the page's model or the command's part; what stands not here is told as the account.
 SUBJECTS: Final[Mapping[str, str | Promise]] = {
+    "accounts.apitoken": _("API tokens, without what is secret"),
     "accounts.auditevent": _("Activity of your account"),
     "accounts.anonymoussession": _("Browsers"),
     "accounts.datakey": _("State of the encryption"),

@@ -11,6 +11,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from wavelength.ids import uuid7
@@ -290,6 +291,38 @@ class Presence(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "day"], name="presence_unique")]
+
+
+class ApiToken(TenantModel):
+    """What a person's scripts call the JSON API with, until it ends or is revoked (the row goes).
+
+    Of it only the SHA-256 is kept, and the last characters, by which its owner tells it from others. ``expires_at`` is
+    null where it does not end by itself; ``last_used_at`` is true to about a minute.
+    """
+
+    operator_columns: ClassVar[tuple[str, ...]] = (
+        "id", "user_id", "hint", "read_only", "created_at", "expires_at", "last_used_at",
+    )  # fmt: skip
+
+    name = models.CharField(max_length=80)
+    token_hash = models.BinaryField()
+    hint = models.CharField(max_length=8)
+    read_only = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "API token"
+        constraints = [models.UniqueConstraint(fields=["token_hash", "user"], name="apitoken_hash_unique")]
+        indexes = [models.Index(fields=["user", "-created_at", "-id"], name="apitoken_user_newest")]
+
+    def __str__(self) -> str:
+        return f"…{self.hint}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 class AnonymousSession(models.Model):

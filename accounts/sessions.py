@@ -1,21 +1,20 @@
 """The session engine: the session and its person in one query."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import connections
-from django.db.models import DateTimeField, Field, ForeignKey, Model, UUIDField
 from django.http import HttpRequest
 
+from accounts import bearer
 from accounts.models import Profile, Session, User, session_stamp
+from accounts.rows import read_row
 from wavelength.contract import ApiError
 from wavelength.middleware import is_bearer
 from wavelength.tenancy import ask_entering
@@ -47,8 +46,8 @@ class SessionStore(DatabaseStore):
             self._session_key = None
             return None
         self.expires = datetime.fromisoformat(expires)
-        self.person = None if person is None else _read(User, orjson.loads(person))
-        self.profile = None if profile is None else _read(Profile, orjson.loads(profile))
+        self.person = None if person is None else read_row(User, orjson.loads(person))
+        self.profile = None if profile is None else read_row(Profile, orjson.loads(profile))
         return Session(session_key=key, session_data=content, expire_date=self.expires)
 
     def _look_up(self, key: str) -> tuple[str | None, ...]:
@@ -80,15 +79,21 @@ class SessionStore(DatabaseStore):
 
 
 def ask_as_session(request: HttpRequest, function: str, *arguments: str | None) -> tuple[str | None, ...]:
-    """What a SQL function answers the person whose session this request shows, all in one round trip.
+    """What a SQL function answers the person whose session or token this request shows, all in one round trip.
 
-    The function takes the session's key and stamp, which it gives to `enter` (accounts/migrations/0004_enter.py), and
+    The function takes the session's key and stamp, which it gives to `enter` (accounts/migrations/0012_apitoken.py), and
     then the texts given; it answers NULL first when that finds nobody. Raises ApiError 401 then, and django.db.Error as
     `ask_entering` does. An operation that asks so declares ``auth=None``.
     """
+    if is_bearer(request):
+        # Such a request passes the cross-origin check, so a cookie that came along counts for nothing.
+        token = bearer.hash_shown(request)
+        row = ask_entering(function, token, bearer.STAMP, *arguments) if token else None
+        if row is not None:
+            return row
+        raise bearer.not_a_token()
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    # A request with a token passes the cross-origin check, so a cookie that came along counts for nothing.
-    if may_be_ours(key) and not is_bearer(request):
+    if may_be_ours(key):
         row = ask_entering(function, key, session_stamp(), *arguments)
         if row is not None:
             return row
@@ -110,24 +115,3 @@ def signed_in_sessions(keys: Sequence[str]) -> frozenset[str]:
 
 def may_be_ours(key: str) -> bool:
     return key.isascii() and key.isalnum()
-
-
-ModelOfRow = TypeVar("ModelOfRow", User, Profile)
-
-
-def _read(model: type[ModelOfRow], row: dict[str, Any]) -> ModelOfRow:
-    values = [
-        read(row[column]) if read and row[column] is not None else row[column] for _, column, read in _fields_of(model)
-    ]
-    return model.from_db("default", [name for name, _, _ in _fields_of(model)], values)
-
-
-@lru_cache
-def _fields_of(model: type[Model]) -> list[tuple[str, str, Callable[[Any], Any] | None]]:
-    """Each field's name and column, and how its value is read from JSON where that is not as it stands."""
-    readers: dict[type[Field[Any, Any]], Callable[[Any], Any]] = {
-        UUIDField: UUID,
-        ForeignKey: UUID,
-        DateTimeField: datetime.fromisoformat,
-    }
-    return [(field.attname, str(field.column), readers.get(type(field))) for field in model._meta.concrete_fields]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import privacy_views, security_views, views
+from accounts import privacy_views, security_views, token_views, views
 from accounts.arriving import arrival
 from accounts.mail_views import mail_end
 
@@ -24,4 +24,7 @@ urlpatterns = [
     path("privacy/archive/file/", privacy_views.archive_file, name="archive-file"),
     path("privacy/erasure/", privacy_views.erasure, name="erasure"),
     path("privacy/erasure/cancel/", privacy_views.erasure_cancel, name="erasure-cancel"),
+    path("developers/", token_views.developers, name="developers"),
+    path("developers/tokens/new/", token_views.token_create, name="token-create"),
+    path("developers/tokens/<uuid:token_id>/revocation/", token_views.token_revocation, name="token-revocation"),
 ]

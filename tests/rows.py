@@ -8,7 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from accounts.models import AuditEvent, DataArchive, DataKey, ErasureRequest, Presence, Profile, User, Way
+from accounts.models import (
+    ApiToken,
+    AuditEvent,
+    DataArchive,
+    DataKey,
+    ErasureRequest,
+    Presence,
+    Profile,
+    User,
+    Way,
+)
 from apikeys.models import ApiKey, DeletedKey, FlagReason, KeyFlag
 from chats.models import Chat, Handover, Message, SearchEntry, SharedLink, Source
 from usage.models import (
@@ -156,6 +166,7 @@ MAKERS: dict[type[TenantModel], Callable[[User], Any]] = {
     ),
     DataArchive: lambda person: DataArchive(user=person),
     Presence: lambda person: Presence(user=person, day=MOMENT.date()),
+    ApiToken: lambda person: ApiToken(user=person, name=uuid4().hex, token_hash=uuid4().bytes * 2, hint="abcd"),
     ApiKey: _api_key,
     KeyFlag: lambda person: KeyFlag(user=person, key=stored(ApiKey, person), reason=FlagReason.EXPOSED),
     DeletedKey: lambda person: DeletedKey(user=person, fingerprint=uuid4().bytes),

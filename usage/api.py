@@ -20,6 +20,7 @@ from usage.shapes import Cost, Count, Name, Record, Report, ReportQuery, Usage
 from wavelength.contract import Answer, ApiError, Body, Failure, Moment, Request, Shape, reply, written
 from wavelength.ids import uuid7
 from wavelength.metrics import USAGE_RECORDED
+from wavelength.middleware import is_bearer
 
 router = Router(tags=["Usage"], by_alias=True)
 
@@ -70,7 +71,7 @@ class Refused(Failure):
 
 def shows_session(request: HttpRequest) -> bool:
     """Whether there is anything to ask the database about: who it is, the operation asks with its own question."""
-    return settings.SESSION_COOKIE_NAME in request.COOKIES
+    return settings.SESSION_COOKIE_NAME in request.COOKIES or is_bearer(request)
 
 
 @router.get("/profile/usage", response=Answer[Report], auth=shows_session)

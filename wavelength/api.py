@@ -10,6 +10,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from accounts.api import ProfileOut
 from accounts.api import router as profile_router
+from accounts.bearer import person_of_token
 from accounts.middleware import person_of
 from accounts.models import User
 from accounts.sessions import ask_as_session
@@ -20,11 +21,9 @@ from wavelength.middleware import is_bearer
 
 
 def signed_in(request: HttpRequest) -> User | None:
-    """The person of the session cookie, or None (ninja answers 401)."""
-    if is_bearer(request):
-        # Such a request passes the cross-origin check, so a cookie that came along counts for nothing.
-        return None
-    request.user = person_of(request)
+    """The person of the token or of the session cookie, or None (ninja answers 401). Raises ApiError 401."""
+    # A request with a token passes the cross-origin check, so a cookie that came along counts for nothing.
+    request.user = person_of_token(request) if is_bearer(request) else person_of(request)
     return request.user if isinstance(request.user, User) else None
 
 

@@ -50,8 +50,8 @@ def is_api(path: str) -> bool:
 def is_bearer(request: HttpRequest) -> bool:
     """Whether the request shows a token, which no browser sends on its own, instead of the cookie."""
     # META, here and below: building `request.headers` takes longer than all that is asked of it.
-    bearer: bool = request.META.get("HTTP_AUTHORIZATION", "").startswith("Bearer ")
-    return bearer
+    shown = request.META.get("HTTP_AUTHORIZATION")
+    return shown is not None and shown[:7].lower() == "bearer "
 
 
 def is_page(path: str) -> bool:

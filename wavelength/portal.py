@@ -47,6 +47,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Section, ...]], ...]] = (
             Section("accounts:profile", _("Profile"), "person"),
             Section("accounts:security", _("Security"), "shield", also="/accounts/"),
             Section("accounts:privacy", _("Privacy"), "privacy"),
+            Section("accounts:developers", _("Developers"), "code"),
         ),
     ),
 )

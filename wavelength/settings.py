@@ -88,6 +88,8 @@ ANONYMOUS_ADDRESS_DAILY_LIMIT = env.int("ANONYMOUS_ADDRESS_DAILY_LIMIT", default
 RATE_LIMITS: dict[str, tuple[int, int] | None] = {
     # Calls of the API; of whoever is not signed in by address. What records usage is apart: it was used already.
     "api": _rate(env.str("RATE_LIMIT_API", default="3000/m")),
+    "token": _rate(env.str("RATE_LIMIT_TOKEN", default="1500/m")),
+    "failed_tokens": _rate(env.str("RATE_LIMIT_FAILED_TOKENS", default="60/m")),
     "recording": _rate(env.str("RATE_LIMIT_RECORDING", default="off")),
     "key_writes": _rate(env.str("RATE_LIMIT_KEY_WRITES", default="60/m")),
     "validation": _rate(env.str("RATE_LIMIT_VALIDATION", default="30/m")),

@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django import Settings
 
-from accounts.models import Profile, User
+from accounts.models import ApiToken, Profile, User
 from apikeys import vault
 from apikeys.models import FlagReason, KeyFlag
 from chats.models import Chat, Handover, SharedLink
@@ -97,6 +97,13 @@ def _flag(person: User) -> UUID:
         return KeyFlag.objects.create(user=person, key_id=key_id, reason=FlagReason.FAILING).pk
 
 
+def _token(person: User) -> UUID:
+    with tenant(person.pk):
+        token = unsaved(ApiToken, person)
+        token.save(force_insert=True)
+        return token.pk
+
+
 @dataclass(frozen=True)
 class Ids:
     """What an address's parameter names: makes one of a person's, and one of nobody's."""
@@ -113,6 +120,7 @@ HANDOVER = Ids("reference", _handover)
 RESERVATION = Ids("reservation_id", _reservation)
 FLAG = Ids("flag_id", _flag)
 LINK = Ids("link_id", _link)
+TOKEN = Ids("token_id", _token)
 PASSKEY = Ids("pk", _passkey, lambda: 2**31 - 1)
 BROWSER = Ids("browser_id", _browser, lambda: 2**31 - 1)
 IDS: dict[str, Ids] = {
@@ -123,6 +131,7 @@ IDS: dict[str, Ids] = {
     "accounts/2fa/webauthn/keys/<int:pk>/remove/": PASSKEY,
     "accounts/2fa/webauthn/keys/<int:pk>/edit/": PASSKEY,
     "security/browsers/<int:browser_id>/end/": BROWSER,
+    "developers/tokens/<uuid:token_id>/revocation/": TOKEN,
     "keys/<uuid:key_id>/": KEY,
     "keys/<uuid:key_id>/secret/": KEY,
     "keys/<uuid:key_id>/secret/trial/": KEY,

@@ -37,6 +37,7 @@ DEFINER_FUNCTIONS: Mapping[str, str] = {
     "note_presence": "Notes that people were here today, for a thread that serves nobody; answers nothing.",
     "record_failed_signin": "Adds one kind of event to the trail of an address's owner, for somebody not signed in.",
     "shared_chat": "Finds whose chat a link shows by the hash of its token; whoever opens it is nobody.",
+    "token_owner": "Finds whose a living token is by its hash, and what it may; a call that shows one is nobody's yet.",
     "prune_old": "Takes rows that are older than a least age of their kind, whosever they are, and answers how many.",
     "erase_person": "Deletes a person whose erasure has begun and whose data key is gone, and says that it did.",
     "search_chats": "Full-text search: its operators are not leakproof, so a policy would hide the index.",
