@@ -64,7 +64,7 @@ def hash_shown(request: HttpRequest) -> str | None:
 
 
 def person_of_token(request: HttpRequest) -> User:
-    """Whose token a bearer's request shows, in one query. Raises ApiError 401 where it is nobody's, or lives no more."""
+    """Whose token a bearer's request shows, in one query. Raises ApiError 401 where it is nobody's, or no more."""
     shown = hash_shown(request)
     if shown is not None:
         (person,) = cast("DatabaseWrapper", connections["default"]).call("person_of_token", shown)
@@ -75,6 +75,11 @@ def person_of_token(request: HttpRequest) -> User:
 
 def not_a_token() -> ApiError:
     return ApiError(*REFUSED, headers=CHALLENGE)
+
+
+def forget() -> None:
+    """Remember no token of this process any more."""
+    _bearers.clear()
 
 
 def let_in(request: HttpRequest, limit: str) -> tuple[str | None, HttpResponse | None]:

@@ -81,7 +81,7 @@ class SessionStore(DatabaseStore):
 def ask_as_session(request: HttpRequest, function: str, *arguments: str | None) -> tuple[str | None, ...]:
     """What a SQL function answers the person whose session or token this request shows, all in one round trip.
 
-    The function takes the session's key and stamp, which it gives to `enter` (accounts/migrations/0012_apitoken.py), and
+    The function takes the key and stamp that it gives to `enter` (accounts/migrations/0012_apitoken.py), and
     then the texts given; it answers NULL first when that finds nobody. Raises ApiError 401 then, and django.db.Error as
     `ask_entering` does. An operation that asks so declares ``auth=None``.
     """

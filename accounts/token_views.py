@@ -77,7 +77,7 @@ def token_create(request: PageRequest) -> HttpResponse:
         except TooManyTokensError:
             form.add_error(None, _("You have as many tokens as one can have. Revoke one that you no longer need."))
         else:
-            send_token_letter(request, name=chosen["name"], token=token)
+            send_token_letter(request, request.user, name=chosen["name"], token=token)
             context = _how(request) | {"token": token, "name": chosen["name"]}
     response = render(request, "accounts/token_form.html", context)
     response["Cache-Control"] = "private, no-store"

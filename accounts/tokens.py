@@ -7,18 +7,19 @@ found in accounts/bearer.py.
 import re
 from base64 import urlsafe_b64encode
 from datetime import timedelta
-from functools import partial
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Final
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
+from django.contrib.sites.shortcuts import get_current_site
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import audit
 from accounts.models import ApiToken, User
@@ -28,6 +29,7 @@ from wavelength.tenancy import tenant
 NAME_LENGTH: Final = 80
 MOST: Final = 50  # living ones of one person
 SHOWN_OF_TOKEN: Final = 4  # characters by which its owner tells it from others
+USER_AGENT_LENGTH: Final = 200  # of what a letter tells
 TOKEN: Final = re.compile(r"wl_[A-Za-z0-9_-]{43}")
 
 
@@ -76,13 +78,19 @@ def hash_of(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def send_token_letter(request: HttpRequest, *, name: str, token: str) -> None:
+def send_token_letter(request: HttpRequest, user: User, *, name: str, token: str) -> None:
     """Tell a person by mail that a token of theirs was made, once the transaction is through."""
+    adapter = get_adapter()
     context = {
         "name": name,
         "hint": token[-SHOWN_OF_TOKEN:],
         "developers_url": absolute(request, reverse("accounts:developers")),
+        # What allauth's own letters of this kind tell.
+        "timestamp": timezone.now(),
+        "ip": adapter.get_client_ip(request),
+        "user_agent": adapter.get_http_user_agent(request)[:USER_AGENT_LENGTH],
+        "current_site": get_current_site(request),
     }
-    send = partial(get_adapter().send_notification_mail, "account/email/token_made", request.user, context)
-    # A mail server that is away must not undo what was asked for: the token would be lost, and the trail tells the same.
-    transaction.on_commit(send, robust=True)
+    letter = adapter.render_mail("account/email/token_made", user.email, context)
+    # A mail server that is away must not undo what was asked for: the token would be lost. The trail tells the same.
+    transaction.on_commit(letter.send, robust=True)

@@ -25,12 +25,13 @@ logging._srcfile = None  # noqa: SLF001  (the documented way)
 
 HIDDEN: Final = "[hidden]"
 # What looks like a secret, whether or not it is one of ours: providers' keys, tokens in headers and addresses, one-time
-# links, ring keys and sessions.
+# links, ring keys and sessions. A line break before one stands as \n in JSON, and would pass for a letter of it.
 _LOOKS_SECRET: Final = re.compile(
     r"""
-      \b(?:sk|pk|rk|xai|gsk|whsec|ghp|gho|github_pat|wl)[-_][A-Za-z0-9_-]{8,}
+      (?:\b|(?<=\\[bfnrt]))(?:sk|pk|rk|xai|gsk|whsec|ghp|gho|github_pat|wl)[-_][A-Za-z0-9_-]{8,}
+    | wl_[A-Za-z0-9_-]{43}
     | \bAIza[A-Za-z0-9_-]{10,}
-    | (?<=Bearer\ )[A-Za-z0-9._~+/=-]{8,}
+    | (?<=[Bb]earer\ )[A-Za-z0-9._~+/=-]{8,}
     | (?<=Basic\ )[A-Za-z0-9+/=]{8,}
     | \beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
     | (?<=://)[^/\s:@"]+:[^/\s@"]+(?=@)

@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from accounts.models import Profile, Session, User
+from accounts.models import Profile, Session, User, session_stamp
 from accounts.sessions import SessionStore, ask_as_session
+from accounts.tokens import hash_of, make_token
 from tests.conftest import PASSWORD, make_person, signed_in
 from wavelength.contract import ApiError
 from wavelength.tenancy import TenantSwitch, acting_for, ask_entering, tenant
@@ -233,9 +234,27 @@ def test_a_made_up_key_is_nobodys(as_alice: Client, alice: User, key: str, trial
 
 
 def test_a_cookie_beside_a_token_opens_nothing(as_alice: Client, alice: User, trials: None) -> None:
-    request = showing(key_of(as_alice), Authorization="Bearer x")
-    refused(lambda: ask_as_session(request, "pg_temp.trial_write", "changed", ""))
+    for token in ("x", "wl_" + "A" * 43):
+        request = showing(key_of(as_alice), Authorization=f"Bearer {token}")
+        with pytest.raises(ApiError) as caught:
+            ask_as_session(request, "pg_temp.trial_write", "changed", "")
+        assert (caught.value.status, caught.value.code) == (401, "invalid_token")
     assert biography(alice) == ""
+
+
+def test_a_token_enters_as_its_person_while_it_lives(alice: User, trials: None) -> None:
+    token = make_token(user_id=alice.pk, name="script", days=30, read_only=False)
+    request = showing("", Authorization=f"Bearer {token}")
+    assert ask_as_session(request, "pg_temp.trial_write", "changed", "") == (str(alice.pk),)
+    assert biography(alice) == "changed"
+    assert told() == ("", 0)
+    # Its hash is no session's key, and a session's key no token's hash.
+    assert ask_entering("pg_temp.trial_write", hash_of(token), session_stamp(), "again", "") is None
+    assert ask_entering("pg_temp.trial_write", hash_of(token), None, "again", "") is None
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    with pytest.raises(ApiError):
+        ask_as_session(request, "pg_temp.trial_write", "again", "")
+    assert biography(alice) == "changed"
 
 
 def test_the_stamp_is_part_of_the_key(as_alice: Client, alice: User, trials: None) -> None:

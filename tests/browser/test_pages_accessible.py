@@ -18,7 +18,8 @@ from django.test import RequestFactory
 from playwright.sync_api import Browser, Page, Response, expect
 
 from accounts.deactivation import deactivate, reactivation_token
-from accounts.models import User
+from accounts.models import ApiToken, User
+from accounts.tokens import make_token
 from apikeys import vault
 from apikeys.models import ApiKey, KeyFlag
 from chats.models import Chat, Handover, Source
@@ -76,8 +77,15 @@ def full(alice: User) -> dict[str, Any]:
         ApiKey.objects.filter(pk=key.pk).update(is_valid=False, validation_error="xAI does not know this key.")
         for reason, details in (("failing", {}), ("unusual", {"requests": 500, "usual": 7, "days": 14})):
             KeyFlag.objects.create(user=alice, key=key, reason=reason, details=details)
+        make_token(user_id=alice.pk, name="Nightly report", days=None, read_only=True)
+        make_token(user_id=alice.pk, name="An old laptop", days=-1, read_only=False)
         longest = Chat.objects.order_by("-message_count")[0]
-        return {"chat": longest.pk, "key": key.pk, "import": Handover.objects.get().reference}
+        return {
+            "chat": longest.pk,
+            "key": key.pk,
+            "import": Handover.objects.get().reference,
+            "token": ApiToken.objects.latest("id").pk,
+        }
 
 
 @pytest.fixture

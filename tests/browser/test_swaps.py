@@ -50,6 +50,7 @@ SWAPS = {
     "keys: check": Swap("/keys/", "[id^=check-]"),
     "keys: edit": Swap("/keys/", "#keys .menu a", focus="dialog :focus", opener="[id^=menu-]"),
     "keys: switch off": Swap("/keys/", "#keys .menu form button", focus="[id^=menu-]:focus", opener="[id^=menu-]"),
+    "developers: revoke": Swap("/developers/", "#tokens a", focus="dialog :focus"),
     "chats: provider": Swap("/chats/", "#id_provider", act=CHANGE),
     "chats: sort": Swap("/chats/", "#id_sort", act=CHANGE),
     "chats: search": Swap("/chats/", "[type=search]", act=CHANGE),

@@ -100,7 +100,7 @@ def test_a_claimed_host_makes_nobody_ours(as_alice: Client) -> None:
 
 
 def test_a_bearer_token_is_sent_by_no_browser_on_its_own(anonymous: Client) -> None:
-    # Past the check; there are no tokens yet, so it is nobody's.
+    # Past the check; it is nobody's. What one of somebody's opens: tests/accounts/test_token_use.py.
     assert call(anonymous, "https://evil.example.com", "cross-site", Authorization="Bearer x") == 401
 
 

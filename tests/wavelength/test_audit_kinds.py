@@ -31,7 +31,8 @@ from accounts import archives, erasure, people
 from accounts.activity import SENTENCES
 from accounts.browsers import end_browser, end_other_browsers
 from accounts.deactivation import deactivate, reactivate, reactivation_token
-from accounts.models import Actor, AuditEvent, User
+from accounts.models import Actor, ApiToken, AuditEvent, User
+from accounts.tokens import revoke_token
 from apikeys import vault, watching
 from apikeys.models import FlagReason, KeyFlag
 from chats.models import Chat, SharedLink, Source
@@ -269,6 +270,13 @@ def hand_key_over(scene: Scene) -> None:
         vault.store_migrated_key(user_id=scene.id, provider="openai", secret=Secret(OPENAI))
 
 
+def revoke(scene: Scene) -> None:
+    scene.post(reverse("accounts:token-create"), name="script", days=30)
+    with tenant(scene.id):
+        token = ApiToken.objects.get().pk
+    revoke_token(user_id=scene.id, token_id=token)
+
+
 TOTP_PAGES = "/accounts/2fa"
 HOW: dict[str, Callable[[Scene], object]] = {
     "account.created": lambda scene: None,
@@ -309,6 +317,8 @@ HOW: dict[str, Callable[[Scene], object]] = {
     "passkey.removed": lambda scene: scene.post(f"{TOTP_PAGES}/webauthn/keys/{scene.passkey().pk}/remove/"),
     "social.connected": connect_provider,
     "social.disconnected": disconnect_provider,
+    "token.made": lambda scene: scene.post(reverse("accounts:token-create"), name="script", days=30),
+    "token.revoked": revoke,
     "key.added": hand_key_over,
     "key.replaced": lambda scene: scene.key(secret=Secret("sk-proj-9f3a5b7c9d1e2f4a6b8c")),
     "key.deleted": lambda scene: vault.delete_key(user_id=scene.id, key_id=scene.key().pk),
