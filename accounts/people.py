@@ -68,6 +68,8 @@ def open_account(
         with tenant(user.pk):
             create_person(user, way=way)
             EmailAddress.objects.create(user=user, email=user.email, verified=verified, primary=True)
+            if is_staff:
+                audit.record(user.pk, "account.staff_on")
     except IntegrityError as error:
         raise AddressTakenError(f"An account with the address {user.email} exists.") from error
     return user

@@ -34,7 +34,7 @@ def test_it_creates_all_that_an_account_needs() -> None:
     with tenant(dora.pk):
         assert Profile.objects.get().display_name == "Dora"
         assert DataKey.objects.count() == 1
-        assert AuditEvent.objects.get().details == {"way": "command"}
+        assert AuditEvent.objects.get(kind="account.created").details == {"way": "command"}
     assert "no password yet" in output
 
 

@@ -402,6 +402,13 @@ def test_an_account_made_by_hand_is_an_operator_s_act(db: None) -> None:
     assert (event.kind, event.actor, event.device) == ("account.created", Actor.OPERATOR, "manage.py")
 
 
+def test_an_administrator_s_account_says_so_from_the_first(db: None) -> None:
+    call_command("create_account", "eve@example.com", "--staff", verbosity=0, stdout=StringIO())
+    told = events(User.objects.get(email="eve@example.com"))
+    assert [event.kind for event in told] == ["account.created", "account.staff_on"]
+    assert {event.actor for event in told} == {Actor.OPERATOR}
+
+
 def test_a_hand_over_by_hand_is_an_operator_s_act(alice: User, tmp_path: Path) -> None:
     file = tmp_path / "browser.json"
     file.write_text(json.dumps(payload(chat("c1"))))
