@@ -82,9 +82,8 @@ def forget() -> None:
     _bearers.clear()
 
 
-def let_in(request: HttpRequest, limit: str) -> tuple[str | None, HttpResponse | None]:
-    """Whose a bearer's call is, by their id; and why it is not let in: no living token, one that may only read, or too
-    many calls.
+def refusal_of(request: HttpRequest, limit: str) -> HttpResponse | None:
+    """Why a bearer's call is not let in, if it is not: no living token, one that may only read, or too many calls.
 
     ``limit`` is what its person's calls are counted by; of those of the API the token's are counted, too. Tokens that
     do not work are counted by address.
@@ -93,13 +92,13 @@ def let_in(request: HttpRequest, limit: str) -> tuple[str | None, HttpResponse |
     bearer = _bearer_behind(shown) if shown else None
     if bearer is None:
         seconds = seconds_to_wait("failed_tokens", f"address {network_of(client_address(request))}")
-        return None, too_many_requests(request, seconds) if seconds else failure(*REFUSED, headers=CHALLENGE)
+        return too_many_requests(request, seconds) if seconds else failure(*REFUSED, headers=CHALLENGE)
     if bearer.read_only and request.method not in SAFE_METHODS:
-        return bearer.person, failure(*READ_ONLY)
+        return failure(*READ_ONLY)
     seconds = seconds_to_wait(limit, bearer.person)
     if not seconds and limit == "api":
         seconds = seconds_to_wait("token", bearer.token)
-    return bearer.person, too_many_requests(request, seconds) if seconds else None
+    return too_many_requests(request, seconds) if seconds else None
 
 
 def _bearer_behind(shown: str) -> Bearer | None:

@@ -11,7 +11,7 @@ from django.db import Error, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from accounts.bearer import let_in
+from accounts.bearer import refusal_of
 from accounts.presence import notice
 from accounts.sessions import may_be_ours
 from wavelength.addresses import client_address, network_of
@@ -45,8 +45,10 @@ class ApiLimitMiddleware:
         if not is_api(request.path):
             return self.get_response(request)
         limit = _limit_of(request)
+        person = None
         if is_bearer(request) and not is_page(request.path):
-            person, refusal = let_in(request, limit)
+            # A script's call says of nobody that they are here.
+            refusal = refusal_of(request, limit)
             if refusal is not None:
                 return refusal
         else:

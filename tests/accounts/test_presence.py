@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from accounts import presence
 from accounts.models import Presence, Session, User
+from accounts.tokens import make_token
 from tests.conftest import make_person, signed_in
 from tests.processes import serve
 from wavelength import tallies
@@ -76,7 +77,13 @@ def test_who_is_refused_or_unknown_is_not(as_alice: Client, alice: User, anonymo
     as_alice.get("/api/auth/session")
     anonymous.get("/api/profile")
     anonymous.get("/accounts/login/")
-    signed_in(alice).get("/api/profile", HTTP_AUTHORIZATION="Bearer x")
+    presence.note()
+    assert days_of(alice) == []
+
+
+def test_a_script_with_a_token_is_nobody_who_is_here(alice: User) -> None:
+    token = make_token(user_id=alice.pk, name="Script", days=None, read_only=True)
+    assert signed_in(alice).get("/api/profile", HTTP_AUTHORIZATION=f"Bearer {token}").status_code == 200
     presence.note()
     assert days_of(alice) == []
 
