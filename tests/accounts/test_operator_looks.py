@@ -1,5 +1,6 @@
 """An administrator's look at a person is an event of that person's."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -26,6 +27,7 @@ from accounts.archiving import write_archive
 from accounts.models import Actor, AnonymousSession, AuditEvent, DataKey, User
 from apikeys.models import ApiKey
 from chats.models import Handover
+from tests.chats.payloads import chat, payload
 from tests.conftest import administering, signed_in
 from tests.rows import stored
 from usage.models import QuotaLimit, Reservation, UsageRecord
@@ -258,16 +260,33 @@ def test_a_limit_that_an_administrator_sets_is_told(as_olga: Client, olga: User,
 
 
 @pytest.mark.parametrize(
-    ("command", "page"), [("check_ledger", "usage.usagerecord"), ("validate_keys", "apikeys.apikey")]
+    ("command", "page"),
+    [
+        ("check_ledger", "usage.usagerecord"),
+        ("validate_keys", "apikeys.apikey"),
+        ("reprice_usage --since 2026-01-01 --dry-run", "usage.usagerecord"),
+        ("reprice_usage --since 2026-01-01", "usage.usagerecord"),
+    ],
 )
 def test_a_command_about_one_person_is_a_look(command: str, page: str, alice: User, bob: User) -> None:
-    call_command(command, "--user", alice.email, verbosity=0, stdout=StringIO())
-    call_command(command, verbosity=0, stdout=StringIO())
+    call_command(*command.split(), "--user", alice.email, verbosity=0, stdout=StringIO())
+    call_command(*command.split(), verbosity=0, stdout=StringIO())
     [event] = looks_at(alice)
     assert event.details == {"page": page, "mark": "command"}
     assert (event.actor, event.device, event.address) == (Actor.OPERATOR, "manage.py", None)
     assert looks_at(bob) == []
     assert event.at > timezone.now() - timedelta(minutes=1)
+
+
+def test_trying_a_hand_over_on_somebody_is_a_look(alice: User, tmp_path: Path) -> None:
+    file = tmp_path / "browser.json"
+    file.write_text(json.dumps(payload(chat("c1"))))
+    arguments = ("migrate_anonymous", str(file), "--user", alice.email)
+    call_command(*arguments, "--dry-run", verbosity=0, stdout=StringIO())
+    [event] = looks_at(alice)
+    assert (event.details["page"], event.actor, event.device) == ("chats.handover", Actor.OPERATOR, "manage.py")
+    call_command(*arguments, verbosity=0, stdout=StringIO())
+    assert len(looks_at(alice)) == 1
 
 
 def test_the_admin_s_log_is_pruned_like_the_trail_and_in_no_other_way(as_olga: Client, alice: User) -> None:

@@ -11,6 +11,7 @@ from django.db import transaction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from accounts.looks import note_look
 from accounts.models import User
 from chats.models import Source
 from chats.payload import MAX_BYTES, ShapeError, TooLargeError
@@ -36,6 +37,9 @@ class Command(OperatorCommand):
         person = User.objects.filter(email__iexact=options["user"].strip()).first()
         if person is None:
             raise CommandError(f"Nobody signs in as {options['user']}. `manage.py create_account` makes an account.")
+        if dry_run:
+            # It tells how much of the file is there already.
+            note_look(person.pk, "chats.handover")
         try:
             with _opened(options["file"]) as body, _rolled_back(person.pk) if dry_run else nullcontext():
                 report = _with_progress(person.pk, body)

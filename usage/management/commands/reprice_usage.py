@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.due import everyone
+from accounts.looks import note_look
 from accounts.models import User
 from usage.repricing import Repriced, own_prices, reprice
 from wavelength.console import OperatorCommand
@@ -29,6 +30,8 @@ class Command(OperatorCommand):
         own = own_prices()
         total, people = Repriced(), 0
         for user_id in [self._person(user).pk] if user else everyone():
+            if user:
+                note_look(user_id, "usage.usagerecord")
             found = sum(reprice(user_id=user_id, since=since, own=own, dry_run=dry_run), Repriced())
             total += found
             people += bool(found.changed)
