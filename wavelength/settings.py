@@ -179,7 +179,7 @@ def _pool(value: str) -> bool | dict[str, int]:
 
 
 # Prepared statements on the server: worth 35–85 % (DESIGN.md §1). Off only behind a pooler that
-# cannot carry them (PgBouncer before 1.21 in transaction mode).
+# cannot carry them (PgBouncer before 1.22 in transaction mode).
 _bound: dict[str, Any] = (
     {"server_side_binding": True, "prepare_threshold": 0}
     if env.bool("DATABASE_PREPARED_STATEMENTS", default=True)

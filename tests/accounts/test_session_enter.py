@@ -88,10 +88,13 @@ def test_it_is_prepared_once_and_again_when_that_is_lost(trials: None) -> None:
         Profile.objects.get()
         raise ZeroDivisionError
     assert prepared() == [], "psycopg drops them"
+    assert vars(connections["default"].connection)["wavelength_prepared"] == {}, "which is known without asking"
     for new in ("changed", "changed again"):
         assert write(browser, new) == (str(alice.pk),)
         assert read(browser) == (str(alice.pk), str(alice.pk))
     assert biography(alice) == "changed again"
+    connections["default"].connection.pgconn.exec_(b"DEALLOCATE ALL")
+    assert read(browser)[0] == str(alice.pk), "dropped without psycopg"
 
 
 @ALONE

@@ -115,11 +115,11 @@ def seed() -> int:
 
 
 def fuzz(
-    people: list[User], seed: int, *, requests: int = REQUESTS, application: str = "probing", pool: str = "false"
+    people: list[User], seed: int, *, requests: int = REQUESTS, application: str = "probing", **env: Any
 ) -> Counter[str]:
-    """What became of so many requests by sixteen clients at once."""
+    """What became of so many requests by sixteen clients at once; ``env`` is added to the server's settings."""
     cookies = {str(person.pk): signed_in(person).cookies[settings.SESSION_COOKIE_NAME].value for person in people}
-    served = serve(application=f"tests.wavelength.{application}", threads=SERVER_THREADS, DATABASE_POOL=pool)
+    served = serve(application=f"tests.wavelength.{application}", threads=SERVER_THREADS, **env)
     with served as server, ThreadPoolExecutor(CLIENTS) as clients:
         browsers = [Browser(server.url, cookies, seed + number) for number in range(CLIENTS)]
         outcomes = clients.map(lambda browser: browser.run(-(-requests // CLIENTS)), browsers)
@@ -136,7 +136,7 @@ def biographies(people: list[User]) -> list[str]:
 
 @pytest.mark.parametrize("pool", ["false", "4"], ids=["persistent", "pool"])
 def test_nothing_leaks(pool: str, people: list[User], seed: int) -> None:
-    outcomes = fuzz(people, seed, pool=pool)
+    outcomes = fuzz(people, seed, DATABASE_POOL=pool)
     assert outcomes.keys() == {"right"}, (seed, outcomes)
     assert outcomes["right"] >= REQUESTS
     assert biographies(people) == [str(person.pk) for person in people]

@@ -6,16 +6,19 @@
 import logging
 import select
 import threading
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import Error
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
-from psycopg import DataError, OperationalError
+from psycopg import Connection, DataError, OperationalError
+from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
@@ -27,6 +30,7 @@ from wavelength.tenancy import current_tenant
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 0.5
 _of_thread = threading.local()
+_numbers = count()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -146,16 +150,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         server = self.connection.pgconn
         if self.connection.prepare_threshold is None or server.transaction_status != TransactionStatus.IDLE:
             return _checked(server.exec_params(question.encode(), values, param_formats=forms))
-        # Kept with the connection, which a pool hands from one wrapper to the next.
-        names: dict[str, bytes] = vars(self.connection).setdefault("wavelength_prepared", {})
+        names = _prepared_on(self.connection)
         if question in names:
             try:
                 return _checked(server.exec_prepared(names[question], values, forms))
             except InvalidSqlStatementName:
-                # psycopg drops all prepared statements, not only its own, after a rollback or a dropped table.
+                # Somebody dropped it behind psycopg's back.
                 pass
-        else:
-            names[question] = f"wavelength_{len(names)}".encode()
+        names[question] = f"wavelength_{next(_numbers)}".encode()
         _checked(server.prepare(names[question], question.encode()))
         return _checked(server.exec_prepared(names[question], values, forms))
 
@@ -184,6 +186,29 @@ def look_after_connections(**signal: Any) -> None:
     """Django's `close_old_connections`, at the end of a request, for those of ours that this thread ever opened."""
     for connection in vars(_of_thread).get("opened", {}).values():
         connection.close_if_unusable_or_obsolete()
+
+
+def _prepared_on(connection: Connection[Any]) -> dict[str, bytes]:
+    """The calls that are prepared on it, by name; kept with it, because a pool hands it from wrapper to wrapper."""
+    names: dict[str, bytes] | None = vars(connection).get("wavelength_prepared")
+    if names is None:
+        names = vars(connection)["wavelength_prepared"] = {}
+        vars(connection)["_deallocate"] = _dropping_too(names, weakref.ref(connection))
+    return names
+
+
+def _dropping_too(
+    names: dict[str, bytes], connection: "weakref.ref[Connection[Any]]"
+) -> Callable[[bytes | None], PQGen[None]]:
+    # After a rollback or a dropped table psycopg drops all prepared statements, not only its own. Who asks PostgreSQL
+    # for one of them is told that it is gone; of who asks PgBouncer, it ends the connection.
+    def drop(name: bytes | None) -> PQGen[None]:
+        here = cast("Connection[Any]", connection())
+        if name is None:
+            names.clear()
+        return type(here)._deallocate(here, name)  # noqa: SLF001  (nothing public tells of it)
+
+    return drop
 
 
 @lru_cache
