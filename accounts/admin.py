@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.models import AnonymousSession, AuditEvent, DataKey, SystemKey, User
+from accounts.models import AnonymousSession, ApiToken, AuditEvent, DataKey, SystemKey, User
 from accounts.people import AccountChanges, change_account, open_account
 from wavelength.admin import OperatorModelAdmin
 
@@ -111,6 +111,15 @@ class AuditEventAdmin(_AboutPerson):
     search_fields = ("user__email", "kind", "request_id")
     ordering = ("-at",)
     fields = ("id", "user", "kind", "details", "at", "actor", "address", "device", "request_id")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(_AboutPerson):
+    list_display = ("hint", "user", "read_only", "created_at", "expires_at", "last_used_at")
+    list_filter = ("read_only",)
+    search_fields = ("user__email", "hint")
+    ordering = ("-created_at",)
+    fields = ("id", "user", "hint", "read_only", "created_at", "expires_at", "last_used_at")
 
 
 @admin.register(AnonymousSession)

@@ -95,7 +95,8 @@ def token_revocation(request: PageRequest, token_id: UUID) -> HttpResponse:
             revoke_token(user_id=request.user.pk, token_id=token_id)
         except ApiToken.DoesNotExist:
             raise Http404 from None
-        messages.success(request, _("The token is revoked. It opens nothing any more."))
+        said = _("The token is removed.") if token.has_ended else _("The token is revoked. It opens nothing any more.")
+        messages.success(request, said)
         # From the dialog, too, to the page: its list is another one now.
         here = reverse("accounts:developers")
         return HttpResponseClientRedirect(here) if request.htmx else redirect(here)

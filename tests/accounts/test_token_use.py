@@ -127,7 +127,12 @@ def test_what_was_and_what_never_was_are_told_alike(alice: User, settings: Setti
 def test_it_never_falls_back_to_the_cookie(method: str, path: str, as_alice: Client, alice: User, bob: User) -> None:
     body = USAGE if method == "POST" else None
     assert is_refused(call("wl_" + "A" * 43, method, path, body, client=as_alice))
-    assert call(token_of(bob), client=as_alice).json()["data"]["user"]["email"] == bob.email
+    token = token_of(bob)
+    assert call(token, client=as_alice).json()["data"]["user"]["email"] == bob.email
+    # Nor where the process still remembers whose it was.
+    with tenant(bob.pk):
+        ApiToken.objects.all().delete()
+    assert is_refused(call(token, method, path, body, client=as_alice))
 
 
 def test_cookies_are_neither_read_nor_set(as_alice: Client, bob: User) -> None:

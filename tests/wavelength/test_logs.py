@@ -98,7 +98,8 @@ def test_a_slow_query_is_told_without_what_was_asked_for(running: Running, alice
         "sk-proj-0f3a5b7c9d1e2f4a6b8c", "sk-ant-api03-abcdefgh-ijkl", "xai-0f3a5b7c9d1e2f", "AIzaSyD-0123456789abcdef",
         "Authorization: Bearer abcdef0123456789", "postgresql://wl_app:passw0rd@db/wavelength",
         "/accounts/password/reset/key/1-c9abcd-0123456789/", "/accounts/confirm-email/MQ:1abc:xyz/",
-        "https://x.example/?key=abcdefgh", "0123456789abcdef" * 4, "Cookie: wl-session=abcdefghijkl",
+        "https://x.example/?key=abcdefgh", "authorization: bearer abcdef0123456789",
+        "0123456789abcdef" * 4, "Cookie: wl-session=abcdefghijkl",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
@@ -109,6 +110,22 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
     assert said.endswith(" after")
     for part in ("0f3a5b7c9d1e2f", "abcdefgh", "0123456789abcdef", "passw0rd", "MQ:1abc", "c9abcd-01"):
         assert part not in said
+
+
+@pytest.mark.parametrize("before", ["", "\n", "\t", "\r\n", "x", "_", "Bearer ", "?token=", "é", "%0A", '"'])
+def test_a_token_is_hidden_wherever_it_stands(before: str) -> None:
+    token = "wl_-0123456789abcdef_ABCDEF-0123456789abcdefABC"
+    for text in (f"said {before}{token} so", {"body": f"{before}{token}"}, ValueError(f"{before}{token}")):
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "was %s", (text,), None)
+        line = JsonFormatter().format(record)
+        assert "0123456789abcdef" not in line
+        assert HIDDEN in line
+
+
+@pytest.mark.parametrize("key", ["sk-proj-0f3a5b7c9d1e2f4a6b8c", "xai-0f3a5b7c9d1e2f4a6b8c"])
+def test_a_key_on_a_line_of_its_own_is_hidden(key: str) -> None:
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "was\n%s", (key,), None)
+    assert "0f3a5b7c" not in JsonFormatter().format(record)
 
 
 def test_a_secret_in_use_is_hidden_whatever_it_looks_like() -> None:
