@@ -12,6 +12,7 @@ from ninja import Router
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from accounts.avatars import AvatarError, remove_avatar, set_avatar
+from accounts.confirming import require_confirmed
 from accounts.deactivation import deactivate, send_reactivation_link
 from accounts.models import Profile, Theme
 from accounts.profile import (
@@ -25,7 +26,6 @@ from accounts.profile import (
 )
 from wavelength.addresses import absolute
 from wavelength.contract import Answer, ApiError, Moment, Request, Shape, reply
-from wavelength.middleware import is_bearer
 from wavelength.tenancy import tenant
 
 router = Router(tags=["Profile"], by_alias=True)
@@ -110,10 +110,8 @@ def delete_avatar(request: Request) -> HttpResponse:
 @router.delete("/profile", response=Answer[None])
 def delete_profile(request: Request) -> HttpResponse:
     """Deactivate the account, end every session and take back every token; a link by mail undoes it until the account
-    is erased. Not with a token."""
-    if is_bearer(request):
-        # Whoever got hold of a token must not be able to shut its person out.
-        raise ApiError(403, "browser_required", "A token cannot do this. Sign in with a browser and deactivate there.")
+    is erased. Only after signing in, or confirming who one is, in the last minutes."""
+    require_confirmed(request, page="accounts:deactivation")
     with tenant(request.user.pk):
         user = deactivate(user_id=request.user.pk)
         send_reactivation_link(request, user)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from io import StringIO
 from time import time
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -125,11 +126,22 @@ def signed_in(person: User, *, second_factor: bool = True) -> Client:
     client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
     if second_factor and User.objects.filter(pk=person.pk, is_staff=True).exists():
         factor = Authenticator.objects.filter(user=person).first() or TOTP.activate(person, TOTP_SECRET).instance
-        session = client.session
-        session["account_authentication_methods"] = [{"method": "mfa", "at": time(), "id": factor.pk}]
-        session["account_authentication_methods_user"] = str(person.pk)
-        session.save()
+        _remember_way_in(client, person, method="mfa", id=factor.pk)
     return client
+
+
+def just_signed_in(person: User) -> Client:
+    """A browser in which this person signed in a moment ago, as the form leaves it."""
+    client = signed_in(person, second_factor=False)
+    _remember_way_in(client, person, method="password")
+    return client
+
+
+def _remember_way_in(client: Client, person: User, **way: Any) -> None:
+    session = client.session
+    session["account_authentication_methods"] = [{**way, "at": time()}]
+    session["account_authentication_methods_user"] = str(person.pk)
+    session.save()
 
 
 def administering(person: User) -> Client:

@@ -34,6 +34,7 @@ class ApiError(Exception):
         *,
         details: Iterable[Mapping[str, Any]] | None = None,
         data: Any = None,
+        url: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(error)
@@ -42,6 +43,7 @@ class ApiError(Exception):
         self.error = error
         self.details = list(details) if details is not None else None
         self.data = data
+        self.url = url
         self.headers = dict(headers or {})
 
 
@@ -90,6 +92,7 @@ class Failure(Shape):
     error: str
     code: str
     details: list[Fault] | None = None
+    url: str | None = None
 
 
 def reply(data: Any, *, message: str | None = None, status: int = 200, **beside: Any) -> HttpResponse:
@@ -113,14 +116,17 @@ def failure(
     *,
     details: Iterable[Mapping[str, Any]] | None = None,
     data: Any = None,
+    url: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """The failure envelope."""
+    """The failure envelope; ``url`` is the page where a person can mend it."""
     body: dict[str, Any] = {"success": False, "error": error, "code": code}
     if details is not None:
         body["details"] = list(details)
     if data is not None:
         body["data"] = data
+    if url is not None:
+        body["url"] = url
     response = _json(body, status)
     for name, value in (headers or {}).items():
         response[name] = value

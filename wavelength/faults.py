@@ -81,7 +81,9 @@ def _refuse_unstorable(value: object, depth: int) -> None:
 
 
 def _told(request: HttpRequest, exc: ApiError) -> HttpResponse:
-    return failure(exc.status, exc.code, exc.error, details=exc.details, data=exc.data, headers=exc.headers)
+    return failure(
+        exc.status, exc.code, exc.error, details=exc.details, data=exc.data, url=exc.url, headers=exc.headers
+    )
 
 
 def _too_often(request: HttpRequest, exc: TooOftenError) -> HttpResponse:

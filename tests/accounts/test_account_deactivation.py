@@ -13,7 +13,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.deactivation import deactivate, reactivation_token
 from accounts.models import AuditEvent, Session, User
-from tests.conftest import PASSWORD, signed_in
+from tests.conftest import PASSWORD, just_signed_in, signed_in
 from wavelength.tenancy import tenant
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +48,11 @@ def link(gone: User) -> str:
     return f"/accounts/reactivate/{reactivation_token(gone)}/"
 
 
+@pytest.fixture
+def as_alice(alice: User) -> Client:
+    return just_signed_in(alice)
+
+
 def test_it_ends_every_session_and_mails_the_way_back(
     as_alice: Client, alice: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
@@ -63,6 +68,44 @@ def test_it_ends_every_session_and_mails_the_way_back(
     assert [letter.to for letter in mail.outbox] == [["alice@example.com"]]
     assert "30 days" in str(mail.outbox[0].body)
     assert Client().get(link_in(mail.outbox[0])).status_code == 200
+
+
+def test_who_signed_in_long_ago_confirms_first(alice: User, anonymous: Client) -> None:
+    sign_in(anonymous)
+    with time_machine.travel(timezone.now() + timedelta(minutes=6)):
+        refused = anonymous.delete("/api/profile")
+        assert refused.status_code == 403
+        assert refused.json() == {
+            "success": False,
+            "error": "Confirm that it is you on the privacy page of your account, then try again.",
+            "code": "reauthentication_required",
+            "url": "http://testserver/accounts/reauthenticate/?next=%2Fprivacy%2Fdeactivation%2F",
+        }
+        alice.refresh_from_db()
+        assert alice.is_active
+        address = refused.json()["url"].removeprefix("http://testserver")
+        assert anonymous.post(address, {"password": "wrong"}).status_code == 200
+        assert anonymous.delete("/api/profile").status_code == 403
+
+        assert anonymous.post(address, {"password": PASSWORD})["Location"] == "/privacy/deactivation/"
+        assert anonymous.delete("/api/profile").status_code == 200
+    alice.refresh_from_db()
+    assert not alice.is_active
+
+
+def test_a_confirmation_ends_too(alice: User, anonymous: Client) -> None:
+    sign_in(anonymous)
+    with time_machine.travel(timezone.now() + timedelta(minutes=6)):
+        anonymous.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    with time_machine.travel(timezone.now() + timedelta(minutes=12)):
+        assert anonymous.delete("/api/profile").status_code == 403
+
+
+def test_another_browsers_confirmation_does_not_count(alice: User, anonymous: Client) -> None:
+    sign_in(anonymous)
+    with time_machine.travel(timezone.now() + timedelta(minutes=6)):
+        sign_in(Client())
+        assert anonymous.delete("/api/profile").status_code == 403
 
 
 def test_nobody_else_is_touched(as_alice: Client, as_bob: Client, bob: User) -> None:

@@ -218,7 +218,7 @@ def test_one_that_may_only_read_changes_nothing(alice: User) -> None:
 def test_it_cannot_shut_its_person_out(alice: User) -> None:
     answer = call(token_of(alice), "DELETE")
     assert answer.status_code == 403
-    assert answer.json()["error"].startswith("A token cannot do this.")
+    assert answer.json()["code"] == "reauthentication_required"
     alice.refresh_from_db()
     assert alice.is_active
 

@@ -21,7 +21,7 @@ from PIL import Image
 from accounts.models import Session, User
 from apikeys.vault import store_key
 from chats.models import Chat
-from tests.conftest import signed_in
+from tests.conftest import just_signed_in, signed_in
 from tests.rows import unsaved
 from usage import metering
 from usage.models import Period, QuotaLimit
@@ -219,7 +219,7 @@ def _until_it_works(client: Client, owned: Owned, call: tuple[str, str, Any, str
 def test_an_operation_that_breaks_off_changes_nothing(
     owned: Owned, media: Any, call: tuple[str, str, Any, str]
 ) -> None:
-    client = signed_in(owned.user)
+    client = just_signed_in(owned.user)
     client.raise_request_exception = False
     # Whose session it is, the limits know from here on.
     client.get("/api/profile")
