@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils.timezone import now
 
 from accounts.audit import record
-from accounts.models import AnonymousSession, AuditEvent, Profile, User
+from accounts.models import AnonymousSession, ApiToken, AuditEvent, Profile, User
 from accounts.people import open_account
 from apikeys.models import ApiKey, FlagReason, KeyFlag
 from chats.models import Chat, Handover, Message
@@ -84,7 +84,10 @@ def fill(person: User, text: str) -> dict[str, Any]:
         shown = fill_chats(person, text)
         fill_usage(person, text)
         shown["key"] = fill_keys(person, text)
-    return shown | {"passkey": passkey.pk}
+        token = unsaved(ApiToken, person)
+        token.name = cut(ApiToken, "name", text)
+        token.save(force_insert=True)
+    return shown | {"passkey": passkey.pk, "token": token.pk}
 
 
 def fill_chats(person: User, text: str) -> dict[str, Any]:
