@@ -107,7 +107,7 @@ def delete_avatar(request: Request) -> HttpResponse:
     return reply(shown(request, remove_avatar(user_id=request.user.pk)))
 
 
-@router.delete("/profile", response=Answer[None])
+@router.delete("/profile", response=Answer[None], openapi_extra={"security": [{"session": []}]})
 def delete_profile(request: Request) -> HttpResponse:
     """Deactivate the account, end every session and take back every token; a link by mail undoes it until the account
     is erased. Only after signing in, or confirming who one is, in the last minutes."""

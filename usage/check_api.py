@@ -30,6 +30,7 @@ router = Router(tags=["Usage"], by_alias=True)
 
 FEW_LEFT: Final = 10  # messages, from which on the client speaks of an account
 ANONYMOUS_ID: Final[dict[str, Any]] = {
+    "security": [{}, {"session": []}, {"token": []}],
     "parameters": [
         {
             "in": "header",
@@ -38,7 +39,7 @@ ANONYMOUS_ID: Final[dict[str, Any]] = {
             "schema": {"type": "string", "maxLength": anonymous.ID_LENGTH},
             "description": "The browser's own id, for whoever is not signed in; without one, a new one is made.",
         }
-    ]
+    ],
 }
 
 

@@ -40,7 +40,17 @@ class Api(NinjaAPI):
     ) -> OpenAPISchema:
         document = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
         declare_faults(document)
+        _declare_credentials(document)
         return document
+
+
+def _declare_credentials(document: dict[str, Any]) -> None:
+    """Write into an OpenAPI document that calls take a session or a token; those that take less, or none, say so."""
+    document["components"]["securitySchemes"] = {
+        "session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
+        "token": {"type": "http", "scheme": "bearer", "description": "Made under Developers, for scripts."},
+    }
+    document["security"] = [{"session": []}, {"token": []}]
 
 
 api = Api(

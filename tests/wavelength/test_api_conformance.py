@@ -1,7 +1,8 @@
 """Schemathesis over the OpenAPI document: whatever is asked by whomever is answered as the document says.
 
-Each call is made by the owner of what it names, by somebody else and by nobody, and undone after. The suite takes the
-same few examples every time; HYPOTHESIS_PROFILE=thorough takes hundreds of new ones. CONFORMANCE_SEED repeats a run.
+Each call is made by the owner of what it names, also with a token, by somebody else and by nobody, and undone after.
+The suite takes the same few examples every time; HYPOTHESIS_PROFILE=thorough takes hundreds of new ones.
+CONFORMANCE_SEED repeats a run.
 """
 
 import json
@@ -26,6 +27,7 @@ from schemathesis.specs.openapi import checks as conforming
 
 from accounts.models import User
 from accounts.profile import change_profile
+from accounts.tokens import make_token
 from apikeys import vault
 from chats.models import Chat, Message
 from tests.conftest import signed_in
@@ -53,14 +55,19 @@ CHECKS: Final = [
 
 schema = schemathesis.openapi.from_dict(json.loads(json.dumps(api.get_openapi_schema(path_prefix="/api"))))
 schema.app = get_wsgi_application()
+# Who asks is each test's to say.
+schema.config.generation.with_security_parameters = False
 OPERATIONS: Final = {found.ok().label: found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)}
+
+
+Shown = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Cast:
-    """Cookies by who asks, and Alice's ids by the parameter that takes them."""
+    """What each who asks shows, and Alice's ids by the parameter that takes them."""
 
-    cookies: dict[str, dict[str, str]]
+    shown: dict[str, Shown]
     ids: dict[str, str]
 
 
@@ -84,21 +91,26 @@ def people(alice: User, bob: User, settings: Settings, monkeypatch: pytest.Monke
     metering.record_usage(user_id=alice.pk, provider="openai", model=CANARY, input_tokens=1)
     reservation = metering.reserve(user_id=alice.pk, provider="openai", model=CANARY, tokens=1)
     return Cast(
-        {"alice": _cookie(alice), "bob": _cookie(bob), "nobody": {}},
+        {"alice": _cookie(alice), "script": _token(alice), "bob": _cookie(bob), "nobody": {}},
         {"key_id": str(key.pk), "chat_id": chat.shown_id, "reservation_id": str(reservation.id)},
     )
 
 
-def _cookie(person: User) -> dict[str, str]:
+def _cookie(person: User) -> Shown:
     name = settings.SESSION_COOKIE_NAME
-    return {name: signed_in(person).cookies[name].value}
+    return {"cookies": {name: signed_in(person).cookies[name].value}}
 
 
-def ask(case: Case[Any], cookies: dict[str, str]) -> Response:
+def _token(person: User) -> Shown:
+    token = make_token(user_id=person.pk, name="script", days=30, read_only=False)
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+def ask(case: Case[Any], shown: Shown) -> Response:
     """Ask, compare the answer with the document, and undo what was done."""
     with transaction.atomic():
         try:
-            return case.call_and_validate(cookies=cookies, checks=CHECKS)
+            return case.call_and_validate(**shown, checks=CHECKS)
         finally:
             transaction.set_rollback(True)
 
@@ -122,14 +134,15 @@ def test_answers_are_as_the_document_says_and_of_nobody_else(label: str, people:
     )
     @given(case=operation.as_strategy(GenerationMode.POSITIVE) | operation.as_strategy(GenerationMode.NEGATIVE))
     def probe(case: Case[Any]) -> None:
-        for cookies in people.cookies.values():
-            ask(case, cookies)
+        for shown in people.shown.values():
+            ask(case, shown)
         named = people.ids.keys() & (case.path_parameters or {}).keys()
         for name in named:
             case.path_parameters[name] = people.ids[name]
-        ask(case, people.cookies["alice"])
+        for who in ("alice", "script"):
+            ask(case, people.shown[who])
         for who in ("bob", "nobody"):
-            answer = ask(case, people.cookies[who])
+            answer = ask(case, people.shown[who])
             assert not told_of_alice(answer), who
             if named:
                 assert answer.status_code >= 400, who
@@ -144,7 +157,8 @@ def test_the_owner_is_told(label: str, people: Cast) -> None:
     """Else the test above looks for what no answer ever holds."""
     operation = OPERATIONS[label]
     mine = {name: value for name, value in people.ids.items() if f"{{{name}}}" in label}
-    assert told_of_alice(ask(operation.Case(path_parameters=mine), people.cookies["alice"]))
+    for who in ("alice", "script"):
+        assert told_of_alice(ask(operation.Case(path_parameters=mine), people.shown[who])), who
 
 
 def test_every_operation_is_asked() -> None:
@@ -156,6 +170,25 @@ def test_every_operation_is_asked() -> None:
 
 def _parameters(label: str) -> set[str]:
     return {part[1:-1] for part in label.split("/") if part.startswith("{")}
+
+
+def test_the_document_says_what_to_show() -> None:
+    document = api.get_openapi_schema(path_prefix="/api")
+    assert document["security"] == [{"session": []}, {"token": []}]
+    assert set(document["components"]["securitySchemes"]) == {"session", "token"}
+    apart = {
+        f"{method.upper()} {path}": told["security"]
+        for path, methods in document["paths"].items()
+        for method, told in methods.items()
+        if "security" in told
+    }
+    anybody = [{}, *document["security"]]
+    assert apart == {
+        "GET /api/usage/check": anybody,
+        "POST /api/usage/check": anybody,
+        "POST /api/usage/anonymous": anybody,
+        "DELETE /api/profile": [{"session": []}],
+    }
 
 
 def test_no_two_shapes_have_one_name() -> None:
