@@ -60,7 +60,7 @@ schema.config.generation.with_security_parameters = False
 OPERATIONS: Final = {found.ok().label: found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)}
 
 
-Shown = dict[str, dict[str, str]]
+Shown = dict[str, Any]
 
 
 @dataclass(frozen=True)
