@@ -7,6 +7,7 @@ repeat the key they were sent, and the files of PostgreSQL itself, write-ahead l
 import io
 import json
 import os
+import re
 import secrets
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from accounts.sessions import SessionStore
 from apikeys import vault
 from apikeys.models import ApiKey
 from tests.apikeys.conftest import KEYS_URL
-from tests.conftest import administering, signed_in
+from tests.conftest import PASSWORD, administering, signed_in
 from tests.processes import Running, serve
 from tests.servers.local import Received, Reply, json_reply
 from tests.servers.providers import OpenAI
@@ -41,6 +42,8 @@ CANARY = f"sk-canary-{secrets.token_hex(16)}"
 OTHERS = [f"sk-canary-{secrets.token_hex(16)}" for _ in range(5)]
 # What is stored in the clear beside it: when it is not found, the search finds nothing at all.
 MARKER = f"marker-{secrets.token_hex(16)}"
+TOKEN = re.compile(r'value="(wl_[A-Za-z0-9_-]{43})"')
+JSON = {"Content-Type": "application/json"}
 PAGE = "/keys/new/"
 TRIAL = "/keys/new/trial/"
 
@@ -127,6 +130,68 @@ def test_it_is_found_only_sealed(alice: User, bob: User, tmp_path: Path, debug: 
     assert not any(in_the_data_directory(secret) for secret in (CANARY, *OTHERS))
     with tenant(alice.pk):
         assert vault.open_key(ApiKey.objects.get(key_name=MARKER)).secret.reveal() == CANARY
+
+
+@pytest.mark.parametrize("debug", ["false", "true"])
+def test_a_token_of_the_api_is_found_nowhere(alice: User, bob: User, tmp_path: Path, debug: str) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with serve(DEBUG=debug, TMPDIR=str(temporary), RATE_LIMIT_FAILED_TOKENS="3/m") as running:
+        browser, admin = Browser(running, signed_in(alice)), Browser(running, administering(bob))
+        assert browser.post_form("/accounts/reauthenticate/", password=PASSWORD).status_code == 302
+        made = browser.post_form("/developers/tokens/new/", name=MARKER, days="30")
+        [token] = TOKEN.findall(made.text)
+        # The one answer that shows it.
+        browser.seen = b""
+        show(browser, token)
+        for url in ("/developers/", "/security/activity/", "/api/profile", "/privacy/"):
+            assert browser.call("GET", url).status_code == 200
+        for url in (
+            "/admin/accounts/apitoken/",
+            f"/admin/accounts/apitoken/?q={token[-4:]}",
+            "/admin/accounts/auditevent/",
+        ):
+            assert admin.call("GET", url).status_code == 200
+        metrics = httpx.get(f"{running.url}/metrics").content
+        log = running.log
+
+    assert "failed" in log
+    for where, haystack in (
+        ("an answer", browser.seen),
+        ("the admin", admin.seen),
+        ("the log", log.encode()),
+        ("the metrics", metrics),
+        ("the cache", cached()),
+        ("the sessions", sessions()),
+        ("the archive", archive := archived(alice)),
+        *((str(file), file.read_bytes()) for file in temporary.rglob("*") if file.is_file()),
+    ):
+        assert [writing for writing in writings(token) if writing in haystack] == [], where
+    assert MARKER.encode() in browser.seen
+    assert MARKER.encode() in archive
+    assert in_the_data_directory(MARKER)
+    assert not in_the_data_directory(token)
+
+
+def show(browser: Browser, token: str) -> None:
+    """Show the token as one does, and wherever one should not."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert browser.call("GET", "/api/profile", headers=bearer).json()["data"]["user"]["name"] == "Alice"
+    assert browser.call("PUT", "/api/profile", json={"bio": 1}, headers=bearer).status_code == 400
+    with nothing_can_be_stored():
+        assert browser.call("POST", KEYS_URL, json=body(OTHERS[0]), headers=bearer).status_code == 500
+    for wrong in (f"{token}x", token[:-1], f"{token} {token}", f"{token},"):
+        refused = browser.call("GET", "/api/profile", headers={"Authorization": f"Bearer {wrong}"})
+        assert refused.status_code in (401, 429)
+    for scheme in ("Token", "Basic", "bearer", ""):
+        browser.call("GET", "/api/chats", headers={"Authorization": f"{scheme} {token}".strip()})
+    browser.call("GET", f"/api/chats/{token}", headers=bearer)
+    # The search field shows what one typed, and so does a page that is not there, to developers.
+    assert browser.http.get(f"/{token}/").status_code == 404
+    assert browser.http.get(f"/chats/?token={token}&q={token}").status_code == 200
+    broken = f'{{"bio": "{token}"'
+    assert browser.call("PUT", "/api/profile", content=broken, headers=bearer | JSON).status_code == 400
+    assert browser.call("GET", "/api/profile", headers={"Cookie": f"token={token}"}).status_code == 401
 
 
 def body(secret: str, **more: str) -> dict[str, str]:
