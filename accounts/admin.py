@@ -1,5 +1,6 @@
 """People as an operator sees them: who they are and in what state, nothing that is secret or their own."""
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 
 from accounts.models import AnonymousSession, ApiToken, AuditEvent, DataKey, SystemKey, User
 from accounts.people import AccountChanges, change_account, open_account
+from accounts.tokens import revoke_token
 from wavelength.admin import OperatorModelAdmin
 
 CHANGED_BY_OPERATORS = tuple(AccountChanges.__annotations__)
@@ -120,6 +122,19 @@ class ApiTokenAdmin(_AboutPerson):
     search_fields = ("user__email", "hint")
     ordering = ("-created_at",)
     fields = ("id", "user", "hint", "read_only", "created_at", "expires_at", "last_used_at")
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke the selected tokens")
+    def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
+        """End them at once, as wl_app; each is told in its person's trail."""
+        revoked = 0
+        for token in tokens:
+            # Its person may have been quicker.
+            with suppress(ApiToken.DoesNotExist):
+                revoke_token(user_id=token.user_id, token_id=token.pk)
+                self.log_change(request, token, "Revoked.")
+                revoked += 1
+        self.message_user(request, f"{revoked} of the selected tokens are revoked.")
 
 
 @admin.register(AnonymousSession)

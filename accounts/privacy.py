@@ -111,6 +111,11 @@ def kept() -> list[Kept]:
             _("So that you need not sign in each time."),
         ),
         Kept(
+            _("API tokens"),
+            _("Until you revoke or remove them"),
+            _("So that your scripts can use the account. Of a token only a hash is kept."),
+        ),
+        Kept(
             _("A browser without an account"),
             in_days(settings.ANONYMOUS_RETENTION_DAYS),
             _("So that its messages of a day can be counted, and it can be joined to an account."),
