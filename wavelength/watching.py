@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 
 from wavelength.caller import Caller, serving
 from wavelength.metrics import DATABASE_QUERIES, DATABASE_SECONDS, REQUESTS
+from wavelength.middleware import is_bearer
 from wavelength.tallies import Served, tally
 
 if TYPE_CHECKING:
@@ -90,5 +91,7 @@ def _person_of(request: HttpRequest) -> str | None:
 
 def _session_of(request: HttpRequest) -> str | None:
     """Tells lines of one session, or token, from those of another, and opens nothing."""
-    key = request.META.get("HTTP_AUTHORIZATION") or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    key = (
+        request.META["HTTP_AUTHORIZATION"] if is_bearer(request) else request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    )
     return sha256(key.encode()).hexdigest()[:12] if key else None

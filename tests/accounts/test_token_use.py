@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -237,6 +237,17 @@ def test_pages_do_not_heed_it(alice: User) -> None:
 @pytest.mark.parametrize("path", ["/api/nothing", "/api", "/api/openapi.json"])
 def test_a_bad_one_is_told_everywhere(path: str) -> None:
     assert is_refused(call("x", path=path))
+
+
+def test_without_a_database_it_is_not_called_bad(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise OperationalError("the connection is gone")
+
+    token = token_of(alice)
+    monkeypatch.setattr(bearer, "ask_entering", gone)
+    answer = call(token, client=Client(raise_request_exception=False))
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer["Retry-After"]) > 0
 
 
 def test_it_takes_few_questions(alice: User) -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.test import Client, RequestFactory
 
 from accounts.models import User
+from accounts.tokens import make_token
 from tests.conftest import signed_in
 from tests.processes import Running, serve
 from wavelength.caller import Caller, serving
@@ -61,6 +62,21 @@ def test_a_call_of_the_api_is_told_by_route_and_session(running: Running, alice:
     # Once for each session in each process, whose it is: for the limit of the person's calls. Then its own.
     assert (line["route"], line["queries"]) == ("/api/profile", 2)
     assert len(str(line["session"])) == 12
+
+
+def test_a_call_with_a_token_is_told_by_its_mark(running: Running, alice: User) -> None:
+    marks = []
+    for _ in range(2):
+        token = make_token(user_id=alice.pk, name="script", days=1, read_only=False)
+        with urlopen(Request(f"{running.url}/api/profile", headers={"Authorization": f"Bearer {token}"})) as response:
+            request = response.headers["X-Request-ID"]
+        line = next(line for line in lines(running) if line["request"] == request)
+        # Whose it is, once a minute in each process; then its own question.
+        assert (line["route"], line["status"], line["queries"]) == ("/api/profile", 200, 2)
+        assert token[3:] not in running.log
+        marks.append(line["session"])
+    assert len(set(marks)) == 2
+    assert all(len(str(mark)) == 12 for mark in marks)
 
 
 def test_a_request_id_from_outside_is_filtered(monkeypatch: pytest.MonkeyPatch) -> None:
