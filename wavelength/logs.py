@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 from django.conf import settings
+from django.http import HttpRequest
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from wavelength.caller import current_caller
@@ -46,6 +47,10 @@ _LOOKS_SECRET: Final = re.compile(
     """,
     re.VERBOSE,
 )
+# What PostgreSQL quotes of a statement and of rows, which may be anybody's words; up to the next exception of a chain.
+_QUOTED: Final = re.compile(
+    r"\n(?:LINE \d+|DETAIL|CONTEXT|QUERY):.*?(?=\n\n(?:The above exception|During handling)|\Z)", re.DOTALL
+)
 
 
 def scrubbed(text: str) -> str:
@@ -69,9 +74,16 @@ class JsonFormatter(OrjsonFormatter):
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)
+        if isinstance(log_data.get("request"), HttpRequest):
+            # Django tells of a failed request with its address, and with what stands in it.
+            del log_data["request"]
         caller = current_caller()
         if caller is not None:
             log_data.setdefault("request", caller.request_id)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  (logging's name)
+        # Not of OrjsonFormatter, which may be told to answer lines.
+        return _QUOTED.sub(f"\\n{HIDDEN}", logging.Formatter.formatException(self, ei))
 
     def format(self, record: logging.LogRecord) -> str:
         return scrubbed(super().format(record))
@@ -146,22 +158,3 @@ class LineFormatter(logging.Formatter):
         beside = getattr(record, "told", None)
         line = super().format(record)
         return scrubbed(f"{line} {beside}" if beside else line)
-
-
-def scrubbed_event(event: Any, hint: dict[str, Any]) -> Any:
-    """For Sentry's `before_send`: every text goes through the same filter; cookies and bodies go nowhere."""
-    request = event.get("request")
-    if isinstance(request, dict):
-        for name in ("cookies", "data", "headers", "query_string", "env"):
-            request.pop(name, None)
-    return _scrub(event)
-
-
-def _scrub(value: Any) -> Any:
-    if isinstance(value, str):
-        return scrubbed(value)
-    if isinstance(value, dict):
-        return {name: _scrub(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_scrub(inner) for inner in value]
-    return value

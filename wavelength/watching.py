@@ -47,7 +47,7 @@ class WatchingMiddleware:
 
 
 def _tell(request: HttpRequest, response: HttpResponseBase, took: float, asked: int, waited: float) -> None:
-    route = _route_of(request)
+    route = route_of(request)
     method = request.method if request.method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD") else "other"
     requests, queries, seconds = _counters_of(method, route, f"{response.status_code // 100}xx")
     requests.observe(took)
@@ -77,7 +77,7 @@ def _counters_of(method: str, route: str, status: str) -> tuple[Histogram, Count
     return REQUESTS.labels(method, route, status), DATABASE_QUERIES.labels(route), DATABASE_SECONDS.labels(route)
 
 
-def _route_of(request: HttpRequest) -> str:
+def route_of(request: HttpRequest) -> str:
     """The pattern that was matched, not the address: few, and without anybody's ids."""
     match = request.resolver_match
     return f"/{match.route}" if match else "none"

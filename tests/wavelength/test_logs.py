@@ -17,7 +17,7 @@ from tests.conftest import signed_in
 from tests.processes import Running, serve
 from wavelength.caller import Caller, serving
 from wavelength.envelope import Secret
-from wavelength.logs import HIDDEN, JsonFormatter, LaterHandler, RequestFormatter, scrubbed, scrubbed_event
+from wavelength.logs import HIDDEN, JsonFormatter, LaterHandler, RequestFormatter, scrubbed
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "operator", "owner"])
 
@@ -170,14 +170,33 @@ def test_ordinary_lines_pass_as_they_are() -> None:
         assert scrubbed(text) == text
 
 
-def test_sentry_gets_the_same_without_bodies_and_cookies() -> None:
-    event = {
-        "request": {"cookies": {"wl-session": "x"}, "data": "sk-proj-0f3a5b7c9d1e2f", "headers": {}, "url": "https://x/"},
-        "exception": {"values": [{"value": "refused sk-proj-0f3a5b7c9d1e2f"}]},
-    }  # fmt: skip
-    said = scrubbed_event(event, {})
-    assert said["request"] == {"url": "https://x/"}
-    assert said["exception"]["values"][0]["value"] == f"refused {HIDDEN}"
+def failed_request() -> logging.LogRecord:
+    """As Django tells of one."""
+    record = logging.LogRecord("django.request", logging.ERROR, "", 0, "Internal Server Error: /chats/", (), None)
+    record.request = RequestFactory().get("/chats/?q=very-personal-words")
+    return record
+
+
+def test_a_failed_request_is_told_by_its_id_and_without_its_query() -> None:
+    with serving(Caller(RequestFactory().get("/"))):
+        line = json.loads(JsonFormatter().format(failed_request()))
+    assert len(line["request"]) == 32
+    assert "very-personal-words" not in JsonFormatter().format(failed_request())
+
+
+def test_rows_that_postgresql_quotes_are_not_told() -> None:
+    text = "duplicate key\nDETAIL:  Key (title)=(personal\n\nwords) already exists.\nCONTEXT:  words"
+    try:
+        try:
+            raise ValueError(text)
+        except ValueError as cause:
+            raise KeyError("afterwards") from cause
+    except KeyError as error:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), (KeyError, error, error.__traceback__))
+    said = json.loads(JsonFormatter().format(record))["exc_info"]
+    assert "words" not in said
+    assert f"duplicate key\n{HIDDEN}\n\nThe above exception" in said
+    assert "KeyError: 'afterwards'" in said
 
 
 def test_a_request_id_comes_back(as_alice: Client) -> None:
