@@ -56,9 +56,7 @@ def fail(running: Running, path: str = "/failing/", cookie: str = "", token: str
 @contextmanager
 def worker(dsn: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker with one job that fails."""
-    with connection.cursor() as cursor:
-        # The flush after other tests leaves jobs: their tables are procrastinate's own.
-        cursor.execute("DELETE FROM procrastinate_jobs")
+    forget_jobs()
     app.configure_task("tests.fail", allow_unknown=True).defer()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -72,6 +70,15 @@ def worker(dsn: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             process.kill()
             process.wait()
+            forget_jobs()
+
+
+def forget_jobs() -> None:
+    """The flush after tests leaves them: their tables are procrastinate's own."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_periodic_defers")
+        cursor.execute("DELETE FROM procrastinate_jobs")
+        cursor.execute("DELETE FROM procrastinate_workers")
 
 
 def wait_until_it_failed() -> None:
