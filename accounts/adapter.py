@@ -9,10 +9,12 @@ from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import arrivals, audit
 from accounts.deactivation import send_reactivation_link
+from accounts.mailed_codes import FLOW
 from accounts.models import User
 from accounts.people import create_person
 from wavelength.addresses import client_address
@@ -35,7 +37,12 @@ class AccountAdapter(DefaultAccountAdapter):
         """The ways to show that it is still them, as the page names them."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         words = self.reauthentication_words
-        return [{**method, "description": words.get(method["id"], method["description"])} for method in methods]
+        told = [{**method, "description": words.get(method["id"], method["description"])} for method in methods]
+        if not told and user.is_authenticated:
+            told = [
+                {"id": FLOW, "description": _("Use a code by mail"), "url": reverse("account_reauthenticate_by_code")}
+            ]
+        return told
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """Fill the new person from the sign-up form and create the account with all it needs."""

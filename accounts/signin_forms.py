@@ -1,16 +1,19 @@
 """allauth's forms, where theirs say too little."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, LoginWebAuthnForm
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
+from accounts.mailed_codes import CodeGoneError, take_code
+from accounts.models import User
 
 Cleaned = TypeVar("Cleaned")
 
@@ -60,6 +63,33 @@ class SigninPasskeyForm(LoginWebAuthnForm):
 
     def clean_credential(self) -> Authenticator:
         return _read(super().clean_credential)
+
+
+class MailedCodeForm(forms.Form):
+    """The code that was mailed, typed with or without its dash."""
+
+    code = forms.CharField(
+        label=_("Code from the mail"),
+        max_length=20,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "autofocus": True}
+        ),
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.request = request
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        user = cast("User", self.request.user)
+        try:
+            if take_code(self.request, user, code):
+                return code
+        except CodeGoneError:
+            raise ValidationError(_("This code works no more. Have another one mailed.")) from None
+        audit.record(user.pk, "confirmation.failed", way="code")
+        raise ValidationError(_("This is not the code that we mailed last. Look again, or have another one mailed."))
 
 
 def _read(clean: Callable[[], Cleaned]) -> Cleaned:

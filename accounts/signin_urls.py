@@ -3,9 +3,17 @@
 from django.urls import path, reverse_lazy
 from django.views.generic import RedirectView
 
-from accounts.signin_views import Connections, FirstPassword, PasskeyName, RecoveryCodes, RecoveryCodesFile
+from accounts.signin_views import (
+    Connections,
+    FirstPassword,
+    MailedCode,
+    PasskeyName,
+    RecoveryCodes,
+    RecoveryCodesFile,
+)
 
 urlpatterns = [
+    path("reauthenticate/code/", MailedCode.as_view(), name="account_reauthenticate_by_code"),
     path("password/set/", FirstPassword.as_view()),
     path("2fa/", RedirectView.as_view(pattern_name="accounts:security")),
     path("2fa/recovery-codes/", RecoveryCodes.as_view()),

@@ -1,23 +1,34 @@
 """allauth's pages of which the audit trail should know more, or that must ask once more who one is."""
 
+import logging
 from typing import Any, cast
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import is_reauthentication_required
-from allauth.account.views import PasswordSetView
+from allauth.account.views import BaseReauthenticateView, PasswordSetView
 from allauth.mfa.recovery_codes.views import DownloadRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.webauthn.views import EditWebAuthnView
 from allauth.socialaccount.views import ConnectionsView
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from accounts import audit
+from accounts.mailed_codes import is_code_out, mail_code
+from accounts.models import User
+from accounts.signin_forms import MailedCodeForm
+from wavelength.limits import TooOftenError
 
+logger = logging.getLogger(__name__)
 PASSKEY_NAME_LENGTH = 100
 
 
@@ -52,6 +63,38 @@ class PasskeyName(EditWebAuthnView):
 @method_decorator(reauthentication_required(app="allauth.socialaccount"), name="dispatch")
 class Connections(ConnectionsView):
     """The providers one can sign in with."""
+
+
+@method_decorator([login_required, never_cache], name="dispatch")
+class MailedCode(BaseReauthenticateView):
+    """A code by mail, for people who have nothing else to show that it is them; mailed when they say so."""
+
+    form_class = MailedCodeForm
+    template_name = "account/reauthenticate_by_code.html"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "mail" not in request.POST:
+            return cast("HttpResponse", super().post(request, *args, **kwargs))
+        try:
+            mail_code(request, cast("User", request.user), page=reverse("accounts:security"))
+        except TooOftenError:
+            messages.error(request, _("Several codes were mailed already. Wait an hour, then have another one mailed."))
+        except OSError:
+            logger.exception("a code could not be mailed")
+            messages.error(request, _("The mail could not be sent. Try again in some minutes."))
+        else:
+            messages.success(request, _("The code is on its way."))
+        return HttpResponseRedirect(self.passthrough_next_url(request.path))
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "is_code_out": is_code_out(self.request)}
+
+    def form_valid(self, form: MailedCodeForm) -> HttpResponse:
+        record_authentication(self.request, self.request.user, method="code", reauthenticated=True)
+        return cast("HttpResponse", super().form_valid(form))
 
 
 class FirstPassword(PasswordSetView):

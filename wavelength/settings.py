@@ -95,6 +95,7 @@ RATE_LIMITS: dict[str, tuple[int, int] | None] = {
     "validation": _rate(env.str("RATE_LIMIT_VALIDATION", default="30/m")),
     "key_validation": _rate(env.str("RATE_LIMIT_KEY_VALIDATION", default="10/m")),
     "handover": _rate(env.str("RATE_LIMIT_HANDOVER", default="60/m")),
+    "mailed_codes": _rate(env.str("RATE_LIMIT_MAILED_CODES", default="6/h")),
     # By address: allauth counts these.
     "signin": _rate(env.str("RATE_LIMIT_SIGNIN", default="30/m")),
     "signup": _rate(env.str("RATE_LIMIT_SIGNUP", default="20/m")),

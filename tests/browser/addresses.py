@@ -94,6 +94,7 @@ ELSEWHERE: Final = {
     "accounts/2fa/webauthn/reauthenticate/": "A passkey of a browser's own: test_a_passkey.",
     "accounts/github/login/": "Where providers are configured: test_the_step_to_a_provider.",
     "accounts/google/login/": "Where providers are configured: test_the_step_to_a_provider.",
+    "accounts/reauthenticate/code/": "Who came from a provider has nothing else to show: test_the_step_to_a_provider.",
     "accounts/password/set/": "Who came from a provider has no password yet: test_the_step_to_a_provider.",
     "styleguide/": "Only while developing: test_it_works_in_the_style_guide.",
 }

@@ -76,6 +76,18 @@ class Visitor:
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Confirm").click()
 
+    def confirm_by_mail(self, mail: MailServer, address: str) -> None:
+        self.page.get_by_role("button", name="Mail the code").click()
+        self.type_mailed_code(mail, address)
+
+    def type_mailed_code(self, mail: MailServer, address: str) -> None:
+        field = self.page.get_by_label("Code from the mail")
+        expect(field).to_be_visible()
+        code = re.search(r"\b[A-Z]{4}-[A-Z]{4}\b", mail.letter_to(address).text)
+        assert code is not None
+        field.fill(code[0])
+        self.page.get_by_role("button", name="Confirm").click()
+
     def sign_out(self) -> None:
         self.page.goto("/accounts/logout/")
         self.page.locator("main").get_by_role("button", name="Sign out").click()
@@ -132,12 +144,13 @@ def test_it_works_with_a_provider(provider: str, script: bool, doors: Doors, vis
     assert User.objects.get().email == person.email
     # The only way in stays.
     page.goto("/accounts/3rdparty/")
+    visitor.confirm_by_mail(doors.mail, person.email)
     page.get_by_role("button", name=f"Disconnect {PROVIDERS[provider]}").click()
     expect(page.locator(".errorlist")).to_contain_text("password")
 
 
 def test_the_step_to_a_provider(doors: Doors, visit: Any) -> None:
-    """From a link to a provider, and to the first password of who came from one: pages as any other."""
+    """From a link to a provider, and by a mailed code to the first password of who came from one: pages as others."""
     doors.providers["github"].become(subject="7", email="erin@example.com", login="erin")
     visitor = visit()
     page = visitor.page
@@ -148,6 +161,14 @@ def test_the_step_to_a_provider(doors: Doors, visit: Any) -> None:
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
     page.goto("/accounts/password/set/")
+    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    assert check(page) == []
+    page.get_by_role("button", name="Mail the code").click()
+    page.get_by_label("Code from the mail").fill("BBBB-BBBB")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator(".errorlist")).to_contain_text("not the code")
+    assert check(page) == []
+    visitor.type_mailed_code(doors.mail, "erin@example.com")
     expect(page.get_by_label("Password", exact=True)).to_be_visible()
     assert check(page) == []
     page.goto("/accounts/github/login/?process=connect")

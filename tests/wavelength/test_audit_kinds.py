@@ -38,6 +38,7 @@ from apikeys.models import FlagReason, KeyFlag
 from chats.models import Chat, SharedLink, Source
 from chats.sharing import share_chat, withdraw_link
 from chats.sync import take_over
+from tests.accounts import test_mailed_codes as mailed_codes
 from tests.accounts.test_twofactor_secret import SECRET, code_now
 from tests.chats.payloads import chat, payload
 from tests.conftest import PASSWORD, signed_in
@@ -125,7 +126,9 @@ def set_password(scene: Scene) -> None:
     User.objects.filter(pk=scene.id).update(password="!")
     scene.person.refresh_from_db()
     form = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
-    signed_in(scene.person).post("/accounts/password/set/", form)
+    browser = signed_in(scene.person)
+    browser.post(mailed_codes.PAGE, {"code": mailed_codes.code_for(browser)})
+    browser.post("/accounts/password/set/", form)
 
 
 def reset_password(scene: Scene) -> None:
