@@ -78,7 +78,7 @@ class MailedCode(BaseReauthenticateView):
         try:
             mail_code(request, cast("User", request.user), page=reverse("accounts:security"))
         except TooOftenError:
-            messages.error(request, _("Several codes were mailed already. Wait an hour, then have another one mailed."))
+            messages.error(request, _("Codes were asked for too often. Wait an hour, then have another one mailed."))
         except OSError:
             logger.exception("a code could not be mailed")
             messages.error(request, _("The mail could not be sent. Try again in some minutes."))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from django.core import mail
 from django.test import Client
@@ -14,7 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.mailed_codes import TRIES
-from accounts.models import AuditEvent, Session, User
+from accounts.models import AuditEvent, DataArchive, Session, User
 from tests.accounts.test_security_confirmation import SECRET
 from tests.conftest import signed_in
 from wavelength.tenancy import tenant
@@ -89,6 +90,14 @@ def test_what_was_posted_is_done_afterwards(client: Client, carla: User) -> None
     assert client.get("/api/profile").status_code == 200
 
 
+def test_an_archive_asked_for_is_made_afterwards(client: Client, carla: User) -> None:
+    asked = client.post("/privacy/archive/")
+    client.post(PAGE, {"code": code_for(client, asked["Location"]), "next": "/privacy/archive/"})
+
+    with tenant(carla.pk):
+        assert DataArchive.objects.count() == 1
+
+
 def test_the_api_asks_too(client: Client) -> None:
     refused = client.delete("/api/profile")
     assert refused.json()["code"] == "reauthentication_required"
@@ -99,14 +108,24 @@ def test_the_api_asks_too(client: Client) -> None:
     assert client.delete("/api/profile").status_code == 200
 
 
-@pytest.mark.parametrize("has", ["password", "app"])
-def test_who_has_something_else_is_not_offered_the_mail(has: str, alice: User) -> None:
-    if has == "app":
+@pytest.mark.parametrize(
+    ("has", "other"),
+    [
+        ("password", "/accounts/reauthenticate/"),
+        ("app", "/accounts/2fa/reauthenticate/"),
+        ("passkey", "/accounts/2fa/webauthn/reauthenticate/"),
+    ],
+)
+def test_who_has_something_else_is_not_offered_the_mail(has: str, other: str, alice: User) -> None:
+    if has != "password":
         alice.set_unusable_password()
         alice.save(update_fields=["password"])
+    if has == "app":
         TOTP.activate(alice, SECRET)
+    elif has == "passkey":
+        data = {"name": "Phone", "credential": {"clientExtensionResults": {}}}
+        Authenticator.objects.create(user=alice, type=Authenticator.Type.WEBAUTHN, data=data)
     client = signed_in(alice)
-    other = {"password": "/accounts/reauthenticate/", "app": "/accounts/2fa/reauthenticate/"}[has]
 
     assert client.get("/privacy/erasure/")["Location"].startswith(other)
     assert client.get(PAGE)["Location"] == other
@@ -150,6 +169,8 @@ def test_it_works_once(client: Client) -> None:
 
 def test_it_ends(client: Client) -> None:
     code = code_for(client)
+    with time_machine.travel(timezone.now() + timedelta(minutes=14)):
+        assert "not the code" in client.post(PAGE, {"code": "BBBB-BBBB"}).content.decode()
     with time_machine.travel(timezone.now() + timedelta(minutes=16)):
         assert "works no more" in client.post(PAGE, {"code": code}).content.decode()
         assert not is_confirmed(client)
