@@ -14,6 +14,7 @@ from pytest_django import Settings
 from accounts import audit
 from accounts.models import Actor, AuditEvent, Tier, User
 from accounts.people import set_tier
+from tests.accounts import test_mailed_codes as mailed_codes
 from tests.accounts.test_twofactor_secret import SECRET
 from tests.conftest import PASSWORD, signed_in
 from wavelength.caller import Caller, serving
@@ -180,6 +181,7 @@ def test_a_password_is_changed_reset_and_set(alice: User, as_alice: Client) -> N
     User.objects.filter(pk=alice.pk).update(password="!")
     alice.refresh_from_db()
     client = signed_in(alice)
+    client.post(mailed_codes.PAGE, {"code": mailed_codes.code_for(client)})
     client.post("/accounts/password/set/", {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
     assert events(alice)[-1] == "password.set"
 

@@ -33,7 +33,8 @@ def used(alice: User) -> User:
     """Alice with a record of each of the last days, and some more of one of them."""
     add(alice, *range(DAYS + 1))
     add(alice, 20, model="other", cost=None)
-    add(alice, 20, hours=1, tokens=Tokens(1, 1, 1))
+    # In another hour of the same day.
+    add(alice, 20, hours=1 if NOW.hour else -1, tokens=Tokens(1, 1, 1))
     return alice
 
 

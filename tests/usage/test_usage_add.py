@@ -180,10 +180,11 @@ def test_whoever_is_not_signed_in(anonymous: Client, as_alice: Client, alice: Us
         post(anonymous, EXAMPLE),
         post(anonymous, {"bad": "body"}),
         post(stale, EXAMPLE),
-        post(as_alice, EXAMPLE, Authorization="Bearer something"),
     ):
         assert refused.status_code == 401
         assert refused.json() == NOT_SIGNED_IN
+    token = post(as_alice, EXAMPLE, Authorization="Bearer something")
+    assert (token.status_code, token.json()["code"]) == (401, "invalid_token")
     assert ledger(alice) == []
 
 
