@@ -47,4 +47,4 @@ def _workers_of(master: int) -> Iterator[tuple[int, float]]:
             yield int(pid), Path(f"/proc/{pid}").stat().st_ctime
 
 
-DRILL = Drill("web-killed", "SIGKILL of a web process while it serves", run, times=200, short=40)
+DRILL = Drill("web-killed", "SIGKILL of a web process while it serves", run, times=200, short=20)

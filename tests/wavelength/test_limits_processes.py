@@ -223,9 +223,9 @@ def test_calls_by_person_though_leased(pair: Pair, path: str) -> None:
 
     def ask(number: int) -> httpx.Response:
         headers = {"Cookie": cookies[number % 4], "X-Forwarded-For": f"198.51.100.{100 + number % 100}"}
-        return httpx.get(f"{pair[number % 2].url}{path}", headers=headers, timeout=30)
+        return client.get(f"{pair[number % 2].url}{path}", headers=headers)
 
-    with ThreadPoolExecutor(8) as pool:
+    with httpx.Client(timeout=30) as client, ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(260)))
     allowed = [answer.status_code for answer in found].count(200)
     assert allowed == 200, "of four sessions and a hundred addresses, through two servers"
