@@ -130,14 +130,11 @@ class DatabaseStore:
             try:
                 return self._asked(statement, values)
             except psycopg.OperationalError:
-                if self._connection is None:
-                    raise
-                # The server may have ended a connection that was idle: once more over a new one.
-                self.close()
+                # The server may have ended a connection that was idle: once more, over a new one. The old one is not
+                # closed, because another thread may be waiting for it, and would wait for ever.
                 return self._asked(statement, values)
         except psycopg.Error as error:
             # Also a table that is not there yet, or that is being migrated.
-            self.close()
             raise StoreUnreachableError(str(error)) from error
 
     def _asked(self, statement: str, values: Any) -> tuple[Any, ...] | None:

@@ -208,15 +208,18 @@ def test_a_store_that_is_gone_is_no_error(kind: str, monkeypatch: pytest.MonkeyP
     assert sharing_.drop("b")
 
 
-def test_a_connection_that_the_server_ended_is_made_anew() -> None:
+def test_a_connection_that_the_server_ended_is_made_anew_for_every_thread() -> None:
     store = DatabaseStore()
     store.put("a", "one", 60)
-    with connections["default"].cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-            " AND usename = current_user AND query LIKE '%%wavelength_shared%%'"
-        )
-    assert store.get("a") == "one"
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(5):
+            with connections["default"].cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                    " AND datname = current_database() AND usename = current_user"
+                    " AND query LIKE '%%wavelength_shared%%'"
+                )
+            assert list(pool.map(lambda _: store.get("a"), range(16))) == ["one"] * 16
     store.close()
 
 
