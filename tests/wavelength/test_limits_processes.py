@@ -18,6 +18,7 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.models import User
+from accounts.tokens import make_token
 from tests.conftest import PASSWORD, make_person, signed_in
 from tests.processes import Running, free_port, serve
 from tests.servers.redis import redis_server
@@ -28,6 +29,9 @@ HOUR = 3600
 MOST = 40  # seconds that a test takes on a slow machine
 LIMITS: dict[str, Any] = {
     "RATE_LIMIT_API": "200/h",
+    "RATE_LIMIT_TOKEN": "80/h",
+    "RATE_LIMIT_FAILED_TOKENS": "6/h",
+    "RATE_LIMIT_MAILED_CODES": "3/h",
     "RATE_LIMIT_KEY_WRITES": "6/h",
     "RATE_LIMIT_VALIDATION": "5/h",
     "RATE_LIMIT_KEY_VALIDATION": "3/h",
@@ -233,6 +237,48 @@ def test_calls_by_person_though_leased(pair: Pair, path: str) -> None:
     assert answers(pair, call("GET", path), 1, "198.51.100.101", as_person(bob))[0].status_code == 200
     usage = call("POST", "/api/profile/usage", {"provider": "openai", "model": "gpt-4o"})
     assert answers(pair, usage, 4, "198.51.100.101", as_person(alice))[-1].status_code == 200, "recording goes on"
+
+
+def test_calls_with_one_token_and_with_tokens_that_do_not_work(pair: Pair, request: pytest.FixtureRequest) -> None:
+    alice = make_person("alice@example.com", "Alice")
+    first, second = (make_token(user_id=alice.pk, name="x", days=30, read_only=True) for _ in range(2))
+
+    def shown(token: str) -> Callable[[httpx.Client], httpx.Response]:
+        return lambda browser: browser.get("/api/chats", headers={"Authorization": f"Bearer {token}"})
+
+    found = answers(pair, shown(first), 84, "198.51.100.110")
+    assert [answer.status_code for answer in found] == [200] * 80 + [429] * 4
+    assert waits_until_the_hour(found[-1])
+    assert by_turns(pair, shown(second), 1, "198.51.100.110") == [200]
+    # An address of its own for each store.
+    here = "198.51.100.111" if "redis" in request.node.name else "198.51.100.112"
+    assert by_turns(pair, shown("wl_" + "x" * 43), 8, here) == [401] * 6 + [429] * 2
+    assert by_turns(pair, shown(second), 1, here) == [200], "one that works still does"
+    assert by_turns(pair, shown("wl_" + "x" * 43), 1, "198.51.100.113") == [401]
+
+
+def test_codes_mailed_to_one_person(pair: Pair) -> None:
+    alice = make_person("alice@example.com", "Alice")
+    User.objects.filter(pk=alice.pk).update(password="!")
+    alice.refresh_from_db()
+    before = letters_to(alice.email, pair)
+
+    def ask(browser: httpx.Client) -> httpx.Response:
+        page = browser.get("/accounts/reauthenticate/code/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert token, page.status_code
+        cookie = f"{browser.headers['Cookie']}; {settings.CSRF_COOKIE_NAME}={page.cookies[settings.CSRF_COOKIE_NAME]}"
+        form = {"mail": "yes", "csrfmiddlewaretoken": token[1]}
+        return browser.post("/accounts/reauthenticate/code/", data=form, headers={"Cookie": cookie})
+
+    assert [answer.status_code for answer in answers(pair, ask, 4, "198.51.100.120", as_person(alice))] == [302] * 4
+    assert letters_to(alice.email, pair) - before == 3
+
+
+def test_every_limit_is_tried_here() -> None:
+    assert {f"RATE_LIMIT_{name.upper()}" for name in settings.RATE_LIMITS} - set(LIMITS) == {
+        "RATE_LIMIT_RECORDING"  # off, as it is
+    }
 
 
 def test_calls_of_nobody_by_address(pair: Pair, request: pytest.FixtureRequest) -> None:
