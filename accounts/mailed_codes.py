@@ -11,6 +11,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows import reauthentication
 from allauth.core.internal.cryptokit import normalize_user_code
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from accounts.models import User
@@ -40,14 +41,11 @@ def offer_codes() -> None:
     reauthentication.get_reauthentication_flows = with_codes
 
 
-def mail_code(request: HttpRequest, user: User, *, page: str) -> None:
-    """Mail a new code, which takes the place of one before. Raises TooOftenError, and OSError where no mail goes out.
-
-    ``page`` is the address of the one that tells of browsers, for whoever did not ask.
-    """
+def mail_code(request: HttpRequest, user: User) -> None:
+    """Mail a new code, that takes the place of one before. Raises TooOftenError, and OSError where no mail went out."""
     spend("mailed_codes", user.pk)
     code = get_adapter().generate_login_code()
-    context = {"code": code, "minutes": MINUTES, "page": absolute(request, page)}
+    context = {"code": code, "minutes": MINUTES, "page": absolute(request, reverse("accounts:security"))}
     get_adapter().send_mail("account/email/confirmation_code", user.email, context)
     request.session[KEPT] = {"code": _kept(user, code), "until": time.time() + MINUTES * 60, "tries": 0}
 

@@ -78,8 +78,12 @@ def erasure_of(user: User) -> Erasure:
 
 def kept() -> list[Kept]:
     """What is kept and how long, from the settings that decide it."""
+    return _of_accounts() + _of_ways_in() + [row for tell in KEEPERS for row in tell()]
+
+
+def _of_accounts() -> list[Kept]:
     days = settings.DEACTIVATED_RETENTION_DAYS
-    own = [
+    return [
         Kept(
             _("Profile, chats, provider keys, usage"),
             _("As long as you have the account, or until you delete it"),
@@ -105,6 +109,11 @@ def kept() -> list[Kept]:
             in_days(settings.ARCHIVE_RETENTION_DAYS),
             _("So that you can download it."),
         ),
+    ]
+
+
+def _of_ways_in() -> list[Kept]:
+    return [
         Kept(
             _("A browser that is signed in"),
             in_days(timedelta(seconds=settings.SESSION_COOKIE_AGE).days),
@@ -131,7 +140,6 @@ def kept() -> list[Kept]:
             _("So that an old letter opens nothing."),
         ),
     ]
-    return own + [row for tell in KEEPERS for row in tell()]
 
 
 def in_days(days: int) -> str:

@@ -16,7 +16,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -76,7 +75,7 @@ class MailedCode(BaseReauthenticateView):
         if "mail" not in request.POST:
             return cast("HttpResponse", super().post(request, *args, **kwargs))
         try:
-            mail_code(request, cast("User", request.user), page=reverse("accounts:security"))
+            mail_code(request, cast("User", request.user))
         except TooOftenError:
             messages.error(request, _("Codes were asked for too often. Wait an hour, then have another one mailed."))
         except OSError:
@@ -90,7 +89,8 @@ class MailedCode(BaseReauthenticateView):
         return {**super().get_form_kwargs(), "request": self.request}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "is_code_out": is_code_out(self.request)}
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        return {**context, "is_code_mailed": is_code_out(self.request) or context["form"].is_bound}
 
     def form_valid(self, form: MailedCodeForm) -> HttpResponse:
         record_authentication(self.request, self.request.user, method="code", reauthenticated=True)
