@@ -221,7 +221,7 @@ def test_a_picture_is_taken_in_place(alice: User, as_alice: Client) -> None:
     file = BytesIO()
     Image.new("RGB", (40, 20), "teal").save(file, "PNG")
     upload = {"avatar": SimpleUploadedFile("me.png", file.getvalue())}
-    page = as_alice.post(reverse("accounts:avatar"), upload, **HTMX).content.decode()  # type: ignore[arg-type]
+    page = as_alice.post(reverse("accounts:avatar"), upload, **HTMX).content.decode()  # type: ignore[arg-type]  # of a dict
 
     assert "<html" not in page
     assert page.count(str(stored(alice).avatar.name)) >= 2, "in its place and in the navigation"

@@ -42,7 +42,7 @@ def test_it_works(site: Site, open_page: Open, small_store: str, small_counts: d
         page.get_by_role("button", name="Sign in").click()
     # The sign-up page saw what this browser holds, so this is where the first sign-in leads.
     expect(page.get_by_role("heading", name="Found in this browser")).to_be_visible()
-    assert AnonymousSession.objects.get(anonymous_id=small_id).claimed_by.email == "ada@example.com"  # type: ignore[union-attr]
+    assert AnonymousSession.objects.get(anonymous_id=small_id).claimed_by.email == "ada@example.com"  # type: ignore[union-attr]  # it was claimed
     expect(page.locator("[data-found=messages]")).to_have_text(str(small_counts["messages"]))
     page.get_by_role("button", name="Show what would come").first.click()
     page.get_by_role("button", name="Bring it in").click()

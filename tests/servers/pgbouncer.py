@@ -65,7 +65,7 @@ def pgbouncer(urls: Mapping[str, str], *, size: int) -> Iterator[dict[str, str]]
             [program(), directory / "pgbouncer.ini"],
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            **identity,  # type: ignore[call-overload]
+            **identity,  # type: ignore[call-overload]  # of a dict
         )
         try:
             through = {setting: _through(url, port) for setting, url in urls.items()}

@@ -32,7 +32,7 @@ def quota(**values: object) -> Quota:
         "reserved_requests": 0, "reserved_tokens": 0, "reserved_cost": Decimal(0), "starts_at": MIDNIGHT,
         "ends_at": MIDNIGHT + timedelta(days=1),
     }  # fmt: skip
-    return Quota(**(given | values))  # type: ignore[arg-type]
+    return Quota(**(given | values))  # type: ignore[arg-type]  # of a dict
 
 
 def report(days: dict[date, Sums] | None = None, models: list[Share] | None = None) -> Report:
@@ -49,12 +49,12 @@ def report(days: dict[date, Sums] | None = None, models: list[Share] | None = No
 
 def said(**given: object) -> list[Advice]:
     values: dict[str, object] = {"tier": "free", "report": report(), "quotas": []}
-    return advice_of(**(values | given))  # type: ignore[arg-type]
+    return advice_of(**(values | given))  # type: ignore[arg-type]  # of a dict
 
 
 def use(person: User, requests: int = 20, **more: object) -> None:
     given: dict[str, object] = {"provider": "openai", "model": "gpt-4o", "tokens": Tokens(10_001, 2_003, 0, 1_000)}
-    record = BatchRecord(**(given | more))  # type: ignore[arg-type]
+    record = BatchRecord(**(given | more))  # type: ignore[arg-type]  # of a dict
     metering.record_batch(user_id=person.pk, records=[record] * requests)
 
 
@@ -107,7 +107,7 @@ def test_what_was_really_charged_is_compared(alice: User) -> None:
     ],
 )
 def test_no_cheaper_model_without_enough_to_go_by(alice: User, usage: dict[str, object]) -> None:
-    use(alice, **usage)  # type: ignore[arg-type]
+    use(alice, **usage)  # type: ignore[arg-type]  # of a dict
     assert cheaper(alice) == []
 
 

@@ -200,7 +200,7 @@ def test_it_is_one_round_trip(
     as_alice: Client, alice: User, django_assert_num_queries: Callable[[int], DjangoAssertNumQueries]
 ) -> None:
     post(as_alice, EXAMPLE)
-    with django_assert_num_queries(3) as asked:  # type: ignore[attr-defined]
+    with django_assert_num_queries(3) as asked:  # type: ignore[attr-defined]  # it answers one
         assert post(as_alice, EXAMPLE | {"cost": 1}).status_code == 200
     # The test's own transaction makes a savepoint of it.
     assert sum("SAVEPOINT" not in query["sql"] for query in asked.captured_queries) == 1

@@ -81,7 +81,7 @@ def hold(directory: Path) -> tuple[subprocess.Popen[str], int]:
 
 
 def ask(url: str, query: str = "SELECT 1", **options: str) -> object:
-    with psycopg.connect(url, **options) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(url, **options) as connection:  # type: ignore[arg-type]  # of a dict
         cursor = connection.execute(query.encode())
         row = cursor.fetchone() if cursor.description else None
     return row[0] if row else None
